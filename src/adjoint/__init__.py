@@ -1,0 +1,104 @@
+"""Computational graphs: see every gradient, prove it right, run it at native speed.
+
+    import adjoint as ad
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import adjoint.ops  # attaches operators and methods to Tensor
+from adjoint.autodiff import Edge, ledger
+from adjoint.errors import AdjointError
+from adjoint.families import Select, elementwise, general, linear, reduction
+from adjoint.gates import Gate, custom_vjp
+from adjoint.graph import Graph, Trace
+from adjoint.jacobian import Jacobian, hessian, jacobian
+from adjoint.leaves import Parameter, State, constant, tensor
+from adjoint.op import case
+from adjoint.ops import random
+from adjoint.ops.elementwise.activation import elu, leaky_relu, relu, sigmoid, softplus
+from adjoint.ops.elementwise.arithmetic import (
+    add,
+    divide,
+    multiply,
+    negative,
+    power,
+    reciprocal,
+    sqrt,
+    square,
+    subtract,
+)
+from adjoint.ops.elementwise.comparison import (
+    equal,
+    greater,
+    greater_equal,
+    isfinite,
+    isinf,
+    isnan,
+    less,
+    less_equal,
+    logical_and,
+    logical_not,
+    logical_or,
+    not_equal,
+)
+from adjoint.ops.elementwise.exponential import exp, exp2, expm1, log, log1p, log2, log10
+from adjoint.ops.elementwise.extremes import abs, ceil, clip, floor, maximum, minimum, round, sign, where
+from adjoint.ops.elementwise.trigonometric import arctan, cos, cosh, erf, sin, sinh, tan, tanh
+from adjoint.ops.functions import (
+    arange,
+    asarray,
+    eye,
+    from_dlpack,
+    full,
+    linspace,
+    log_softmax,
+    ones,
+    ones_like,
+    softmax,
+    std,
+    var,
+    zeros,
+    zeros_like,
+)
+from adjoint.ops.index import getitem, scatter_add, take
+from adjoint.ops.linalg import dot, einsum, matmul, mT, outer
+from adjoint.ops.reduce import all, any, argmax, argmin, logsumexp, max, mean, min, sum
+from adjoint.ops.shape import (
+    astype,
+    broadcast_to,
+    cast,
+    concatenate,
+    expand_dims,
+    identity,
+    matrix_transpose,
+    moveaxis,
+    reshape,
+    squeeze,
+    stack,
+    stop_gradient,
+    swapaxes,
+    to_whole,
+    transpose,
+)
+from adjoint.recording import no_grad
+from adjoint.tensor import Constant, Node, Tensor
+from adjoint.transforms import grad, hvp, jvp, value_and_grad, vjp
+
+#: The array API's names for what has NumPy's name here.
+concat, permute_dims, pow, atan = concatenate, transpose, power, arctan
+
+#: Folders that are imported when they are first named.
+_LAZY = ("check", "cli", "data", "formats", "nn", "optim", "train", "view")
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name == "gradcheck":
+        return import_module("adjoint.check").gradcheck
+    if name in _LAZY:
+        return import_module(f"adjoint.{name}")
+    raise AttributeError(f"module 'adjoint' has no attribute {name!r}")

@@ -1,0 +1,414 @@
+"""The sweep: from an output back to everything that it was computed from.
+
+`backward` collects the active nodes that an output depends on, sorts them by id and serves them from the highest down,
+so that a node is served after everything that used it: its gradient is then complete. No recursion; a graph of a
+million nodes costs what its nodes cost. Gradients travel in the nodes' own slots.
+
+`fit` is the one place where a gradient is brought to its input's shape and dtype (un-broadcasting, casting), and where
+a rule that returned a wrong shape is caught. `gradients` is the same sweep with a table of its own instead of slots,
+over plain values or over Tensors (so that what it computes can be differentiated again); transforms use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from adjoint.errors import GradientError
+from adjoint.families import Elementwise
+from adjoint.leaves import Parameter, State
+from adjoint.op import ENGINE, Op, Pull
+from adjoint.recording import here
+from adjoint.source import array_pull, scalar_pull
+from adjoint.tensor import PENDING, Tensor, add_to_slot, as_array, attach, plain_value, value_of
+from adjoint.vocabulary import ARRAYS, TENSORS
+
+_BY_ID: Final = attrgetter("_id")
+
+
+# --- shape and dtype of a gradient -------------------------------------------------------------------------------------
+
+
+def fit(op: Op, position: int, g: Any, like: Any) -> Any:
+    """The gradient `g` in the shape and dtype of the value `like`: summed where that was broadcast."""
+    if type(g) is np.ndarray and type(like) is np.ndarray and g.shape == like.shape and g.dtype is like.dtype:
+        return g
+    if type(like) is float:
+        return float(np.sum(g))
+    shape = like.shape
+    if type(g) is float or type(g) is int:
+        return np.full(shape, g, like.dtype)[()]
+    if g.shape != shape:
+        g = _summed(op, position, ARRAYS, g, shape)
+    return g.astype(like.dtype, copy=False) if g.dtype != like.dtype else g
+
+
+def fit_tensor(op: Op, position: int, g: Any, like: Any) -> Any:
+    """`fit` in differentiable words: `g` may be a Tensor."""
+    if not isinstance(g, Tensor):
+        return fit(op, position, g, like._value)
+    if g.shape != like.shape:
+        g = _summed(op, position, TENSORS, g, like.shape)
+    return g if g.dtype == like.dtype else TENSORS.cast(g, dtype=like.dtype)
+
+
+def _summed(op: Op, position: int, m: Any, g: Any, shape: tuple[int, ...]) -> Any:
+    """Un-broadcast: sum over the axes that broadcasting added or stretched."""
+    extra = len(g.shape) - len(shape)
+    grown = tuple(range(extra)) + tuple(
+        i + extra for i, n in enumerate(shape) if n == 1 and extra >= 0 and g.shape[i + extra] != 1
+    )
+    summed = m.sum(g, axis=grown) if grown and extra >= 0 else g
+    if summed.size != int(np.prod(shape)):
+        if np.broadcast_shapes(g.shape, shape) != shape:
+            raise wrong_rule(op, position, g.shape, shape)
+        return m.broadcast_to(g, shape=shape)  # a rule may leave a gradient smaller where it is the same everywhere
+    return summed if summed.shape == shape else m.reshape(summed, shape=shape)
+
+
+def wrong_rule(op: Op, position: int, got: tuple[int, ...], expected: tuple[int, ...]) -> GradientError:
+    """The error for a rule whose gradient has another shape than its input."""
+    names = op.signature.inputs
+    name = names[position] if position < len(names) else f"{names[-1]}[{position - len(names) + 1}]"
+    return GradientError(
+        f"{op.name}: the gradient rule for input {name!r} gave shape {got}, expected {expected}, the shape of the "
+        "input (or one that sums to it); the rule is wrong"
+    )
+
+
+# --- carriers: how a node hands its gradient on --------------------------------------------------------------------------
+
+
+def _build_pull(op: Op, active: tuple[bool, ...], scalar: bool) -> Pull:
+    if not isinstance(op, Elementwise):
+        return _general_pull(op, active)
+    on_arrays = array_pull(op, active, fit)
+    return scalar_pull(op, active, _quietly(on_arrays)) if scalar else on_arrays
+
+
+def _general_pull(op: Op, active: tuple[bool, ...]) -> Pull:
+    positions = [i for i, yes in enumerate(active) if yes]
+
+    def pull(node: Tensor, g: Any) -> None:
+        xs = [value_of(x) for x in node._inputs]
+        for i in positions:
+            term = op.pull(ARRAYS, i, active, g, node._value, xs, node._params)
+            if term is not None:
+                add_to_slot(node._inputs[i], fit(op, i, term, xs[i]))
+
+    return pull
+
+
+def _quietly(pull: Pull) -> Pull:
+    """Where Python's math raised: as NumPy scalars, with IEEE infinities and NaN."""
+
+    def careful(node: Tensor, g: Any) -> None:
+        with np.errstate(all="ignore"):
+            pull(node, np.float64(g))
+
+    return careful
+
+
+ENGINE.build_pull = _build_pull
+
+
+# --- the backward pass ----------------------------------------------------------------------------------------------------
+
+
+def collect(root: Tensor) -> list[Tensor]:
+    """Active nodes that `root` depends on, itself included, from the highest id down; their slots are marked pending."""
+    nodes = [root]
+    root._grad = PENDING
+    for node in nodes:  # grows while it is read
+        for x in node._inputs:
+            kind = type(x)
+            if (kind is Tensor or kind is Parameter) and x._grad is not PENDING:
+                x._grad = PENDING
+                nodes.append(x)
+    nodes.sort(key=_BY_ID, reverse=True)
+    return nodes
+
+
+def backward(root: Tensor, upstream: Any = None, *, keep: str = "all", accumulate: bool = False) -> None:
+    """Fill `.grad` of every active node that this tensor was computed from.
+
+    d root / d x = Σ over the uses of x: upstream × local
+
+    Parameters
+    ----------
+    upstream : number or array of this tensor's shape, optional
+        The gradient that arrives here; 1 for a scalar.
+    keep : "all" or "leaves"
+        Whether intermediate nodes keep their gradients, too.
+    accumulate : bool
+        Add to the gradients that are there, instead of replacing them (micro-batches).
+
+    Raises
+    ------
+    GradientError
+        If this tensor is no scalar and no upstream is given, or if it has no gradient.
+
+    Example
+    -------
+    >>> import adjoint as ad
+    >>> x = ad.tensor([1.0, 2.0])
+    >>> y = x * x
+    >>> y.backward([1.0, 10.0])
+    >>> x.grad
+    array([ 2., 40.])
+
+    Source: CS231n 2017, lecture 4, slides 22 to 40.
+    """
+    if isinstance(root, State):
+        root = root.read()
+    seed = 1.0 if upstream is None and type(root) is Tensor and type(root._value) is float else _seed(root, upstream)
+    if keep not in ("all", "leaves"):
+        raise GradientError(f"backward: expected keep='all' or 'leaves', got {keep!r}{here()}")
+    before = _held_gradients(root) if accumulate else None
+    nodes = collect(root)
+    root._grad = seed
+    try:
+        if type(seed) is float:  # then every node is a Python float, and no warning of NumPy can come up
+            _sweep(nodes)
+        else:
+            with np.errstate(all="ignore"):
+                _sweep(nodes)
+    except BaseException:
+        for node in nodes:
+            node._grad = None
+        raise
+    finally:
+        if before is not None:
+            _add_back(before)
+    if keep == "leaves":
+        for node in nodes:
+            if node._rule.op is not None:
+                node._grad = None
+
+
+def _sweep(nodes: Iterable[Tensor]) -> None:
+    for node in nodes:
+        g = node._grad
+        if g is not PENDING:
+            node._rule.pull(node, g)
+        else:  # reached, but every path to it passed a branch where nothing flows
+            node._grad = None
+
+
+def _add_back(before: Mapping[Tensor, Any]) -> None:
+    for node, g in before.items():
+        node._grad = g if node._grad is None else node._grad + g
+
+
+def _held_gradients(root: Tensor) -> dict[Tensor, Any]:
+    held: dict[Tensor, Any] = {}
+    seen = {root}
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if node._grad is not None:
+            held[node] = node._grad
+        for x in node._inputs:
+            if (type(x) is Tensor or type(x) is Parameter) and x not in seen:
+                seen.add(x)
+                stack.append(x)
+    return held
+
+
+def _seed(root: Tensor, upstream: Any) -> Any:
+    if type(root) is not Tensor:
+        raise GradientError(_why_inactive(root))
+    value = root._value
+    if upstream is None:
+        if type(value) is float:
+            return 1.0
+        if value.size != 1:
+            raise GradientError(
+                f"backward: expected a scalar, got shape {root.shape}{here()}; reduce it to a loss first "
+                f"(.sum() or .mean()), or say which upstream gradient arrives: t.backward(upstream of shape {root.shape})"
+            )
+        return np.ones(value.shape, value.dtype)[()]
+    given = plain_value(value_of(upstream), "backward: upstream")
+    if np.shape(given) != root.shape:
+        raise GradientError(
+            f"backward: expected an upstream gradient of shape {root.shape}, got {np.shape(given)}{here()}"
+        )
+    return float(given) if type(value) is float else np.array(given, value.dtype)
+
+
+def _why_inactive(root: Tensor) -> str:
+    if root.dtype.kind != "f":
+        return (
+            f"backward: {root.dtype} tensors have no gradients{here()}; make it floating: "
+            "ad.tensor([1.0, 2.0]), or ad.tensor(data, dtype=float)"
+        )
+    op = root._rule.op
+    if op is not None and op.nondiff is not None:
+        return f"backward: {op.name} has no gradient: {op.nondiff}{here()}"
+    return (
+        f"backward: this tensor depends on no tensor that gets a gradient{here()}; it was made by ad.constant, detach, "
+        "stop_gradient, or inside ad.no_grad, or its parameters are frozen"
+    )
+
+
+attach("autodiff", {"backward": backward})
+
+
+# --- the same sweep with a table of its own -------------------------------------------------------------------------------
+
+
+def between(outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> list[Tensor]:
+    """Active nodes on a path from one of `inputs` to one of `outputs`, in rising order of id."""
+    first = min((x._id for x in inputs), default=0)
+    reached = {id(x): x for x in outputs if type(x) is Tensor}
+    stack = list(reached.values())
+    while stack:
+        for x in stack.pop()._inputs:
+            if type(x) is Tensor and x._id >= first and id(x) not in reached:
+                reached[id(x)] = x
+                stack.append(x)
+    on_path = {id(x) for x in inputs}
+    path = []
+    for node in sorted(reached.values(), key=_BY_ID):
+        if id(node) in on_path or any(id(x) in on_path for x in node._inputs):
+            on_path.add(id(node))
+            path.append(node)
+    return path
+
+
+def gradients(
+    outputs: Sequence[Tensor], cotangents: Sequence[Any], inputs: Sequence[Tensor], differentiable: bool
+) -> list[Any]:
+    """Gradients of Σ output · cotangent with respect to the inputs (None where no path leads); fills no slots.
+
+    With `differentiable`, rules run over Tensors and the results are Tensors with a history.
+    """
+    path = between(outputs, inputs)
+    on_path = {id(x) for x in path}
+    stop = {id(x) for x in inputs}
+    table: dict[int, Any] = {}
+    for out, g in zip(outputs, cotangents, strict=True):
+        if id(out) in on_path:
+            _add(table, out, g)
+    m, fitted = (TENSORS, fit_tensor) if differentiable else (ARRAYS, fit)
+    with np.errstate(all="ignore"):
+        for node in reversed(path):
+            if id(node) in table and id(node) not in stop:
+                _pull_into(table, node, on_path, m, fitted)
+    return [table.get(id(x)) for x in inputs]
+
+
+def _add(table: dict[int, Any], node: Tensor, g: Any) -> None:
+    held = table.get(id(node))
+    table[id(node)] = g if held is None else held + g
+
+
+def _pull_into(
+    table: dict[int, Any], node: Tensor, on_path: set[int], m: Any, fitted: Callable[..., Any]
+) -> None:
+    op = node._rule.op
+    assert op is not None, "a node between inputs and outputs was made by an op"
+    g = table.pop(id(node))
+    differentiable = m is TENSORS
+    xs = node._inputs if differentiable else [value_of(x) for x in node._inputs]
+    out = node if differentiable else node._value
+    for i, x in enumerate(node._inputs):
+        if id(x) in on_path:
+            term = op.pull(m, i, node._rule.active, g, out, xs, node._params)
+            if term is not None:
+                _add(table, x, fitted(op, i, term, xs[i]))
+
+
+def tangents(
+    outputs: Sequence[Tensor], inputs: Sequence[Tensor], given: Sequence[Any], differentiable: bool
+) -> list[Any]:
+    """Tangents of the outputs from those of the inputs, swept upward (None where no path leads)."""
+    table: dict[int, Any] = {id(x): t for x, t in zip(inputs, given, strict=True)}
+    with np.errstate(all="ignore"):
+        for node in between(outputs, inputs):
+            if id(node) not in table:
+                table[id(node)] = _pushed(node, table, differentiable)
+    return [table.get(id(x)) for x in outputs]
+
+
+def _pushed(node: Tensor, table: dict[int, Any], differentiable: bool) -> Any:
+    op = node._rule.op
+    assert op is not None, "a node between inputs and outputs was made by an op"
+    incoming = [table.get(id(x)) for x in node._inputs]
+    xs = node._inputs if differentiable else [value_of(x) for x in node._inputs]
+    out = node if differentiable else node._value
+    m = TENSORS if differentiable else ARRAYS
+    term = op.push(m, node._rule.active, incoming, out, xs, node._params)
+    return (fit_tensor if differentiable else fit)(op, 0, term, out)
+
+
+# --- the ledger -----------------------------------------------------------------------------------------------------------
+
+
+class Edge(NamedTuple):
+    """One edge of the backward pass: what arrived at a node, and what it handed to one of its inputs."""
+
+    node: Tensor
+    input: Tensor
+    position: int
+    upstream: Any
+    local: Any
+    product: Any
+
+
+def ledger(root: Tensor, upstream: Any = None) -> list[Edge]:
+    """Run a backward pass and return what flowed along each edge, in the order in which it flowed.
+
+    product = upstream × local, in the shape of the input; `local` is None where it is a Jacobian that is never formed.
+
+    Example
+    -------
+    >>> import adjoint as ad
+    >>> x, y = ad.tensor(3.0, name="x"), ad.tensor(-4.0, name="y")
+    >>> for edge in ad.ledger(x * y):
+    ...     print(edge.input.name, edge.upstream, edge.local, edge.product)
+    x 1.0 -4.0 -4.0
+    y 1.0 3.0 3.0
+
+    Source: CS231n 2017, lecture 4, slide 22.
+    """
+    backward(root, upstream)
+    nodes = [node for node in between([root], _active_leaves(root)) if node._rule.op is not None]
+    with np.errstate(all="ignore"):
+        return [edge for node in reversed(nodes) if node._grad is not None for edge in _edges(node)]
+
+
+def _active_leaves(root: Tensor) -> list[Tensor]:
+    leaves: dict[int, Tensor] = {}
+    seen = {id(root)}
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if node._rule.op is None:
+            leaves[id(node)] = node
+            continue
+        for x in node._inputs:
+            if type(x) is Tensor and id(x) not in seen:
+                seen.add(id(x))
+                stack.append(x)
+    return list(leaves.values())
+
+
+def _edges(node: Tensor) -> Iterable[Edge]:
+    op, active = node._rule.op, node._rule.active
+    assert op is not None, "leaves have no edges"
+    xs = [value_of(x) for x in node._inputs]
+    for i, x in enumerate(node._inputs):
+        if not active[i]:
+            continue
+        term = op.pull(ARRAYS, i, active, node._grad, node._value, xs, node._params)
+        if term is None:
+            continue
+        local = op.pull(ARRAYS, i, active, 1.0, node._value, xs, node._params) if op.scalar else None
+        shown = None if local is None else as_array(np.broadcast_to(local, node.shape))
+        yield Edge(node, x, i, as_array(node._grad), shown, as_array(fit(op, i, term, xs[i])))
+
+

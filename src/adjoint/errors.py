@@ -1,0 +1,58 @@
+"""The errors that users meet, and how their messages are put together.
+
+    AdjointError
+    ├── ShapeError (ValueError)        shapes that do not fit together
+    ├── DTypeError (TypeError)         a dtype or kind of value that an operation cannot take
+    ├── GradientError (RuntimeError)   a gradient that does not exist, is ambiguous, or is wrong
+    │   └── GradientCheckError         a gradient that differs from the numerical one
+    ├── ImmutableError (TypeError)     a Tensor or recorded value that somebody tried to change in place
+    ├── LabelError (ValueError)        a class label outside the range of the scores
+    ├── DataError (ValueError)         a table, data set or batch that cannot be used
+    ├── ExpressionError (ValueError)   a text that is not an expression of `adjoint explain`
+    └── ModelFileError (ValueError)    a file that is not a model of ours, or a damaged one
+
+Every class also derives from the builtin that a NumPy user would catch. A message reads
+`op: expected …, got … (argument, shapes), at FILE:LINE in net.layers.1; what to do`.
+"""
+
+from __future__ import annotations
+
+
+class AdjointError(Exception):
+    """Base of every error that this library raises on purpose."""
+
+
+class ShapeError(AdjointError, ValueError):
+    """Shapes that do not fit together."""
+
+
+class DTypeError(AdjointError, TypeError):
+    """A dtype or a kind of value that an operation cannot take."""
+
+
+class GradientError(AdjointError, RuntimeError):
+    """A gradient that does not exist, is ambiguous, or has the wrong shape."""
+
+
+class GradientCheckError(GradientError):
+    """An analytic gradient that differs from the numerical one."""
+
+
+class ImmutableError(AdjointError, TypeError):
+    """A Tensor or a recorded value that somebody tried to change in place."""
+
+
+class LabelError(AdjointError, ValueError):
+    """A class label outside the range of the scores."""
+
+
+class DataError(AdjointError, ValueError):
+    """A table, data set or batch that cannot be used."""
+
+
+class ExpressionError(AdjointError, ValueError):
+    """A text that is not an expression of `adjoint explain`."""
+
+
+class ModelFileError(AdjointError, ValueError):
+    """A file that is not a model of this library, or a damaged one."""

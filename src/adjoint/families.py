@@ -1,0 +1,381 @@
+"""The families of ops: what each kind of block states, and what follows from it.
+
+- elementwise: a *local gradient* per input; vjp = upstream × local, jvp = Σ tangent × local.
+- reduction: one local per input element; vjp = expand(g) × local, jvp = sum(tangent × local).
+- linear: a *transpose* per input; the jvp is the op itself applied to the tangent.
+- general: vjp and jvp, stated outright.
+
+`scale` is the only place where an upstream gradient and a local one meet. A local that is a mask is a `Select`, and the
+engine selects instead of multiplying: an infinite upstream must not make 0·∞.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from adjoint.op import Abstract, Op, shape_error
+from adjoint.vocabulary import ARRAYS, over_axis
+
+LocalRule = Callable[..., Any] | None
+
+
+class Select(NamedTuple):
+    """A local gradient that is `yes` where the condition holds and `no` elsewhere."""
+
+    condition: Any
+    yes: Any
+    no: Any
+
+
+def scale(m: Any, upstream: Any, local: Any) -> Any:
+    """Upstream meets local: their product, through `Select`, with the literals 1, 0 and −1 dropped."""
+    if isinstance(local, Select):
+        return m.where(local.condition, scale(m, upstream, local.yes), scale(m, upstream, local.no))
+    if type(local) is float:
+        if local == 1.0:
+            return upstream
+        if local == 0.0:
+            return 0.0
+        if local == -1.0:
+            return -upstream
+    return upstream * local
+
+
+def share(m: Any, wins: Any, ties: Any, active: tuple[bool, ...]) -> Select:
+    """Local gradient of the larger (or smaller) of two: all to the winner; at a tie half, or nothing beside a constant."""
+    return Select(wins, 1.0, Select(ties, 0.5, 0.0) if all(active) else 0.0)
+
+
+# --- elementwise ------------------------------------------------------------------------------------------------------
+
+_PYTHON_NUMBERS = (float, int, bool, np.bool_)
+
+
+def _all_python(values: Sequence[Any]) -> bool:
+    return all(type(v) in _PYTHON_NUMBERS for v in values)
+
+
+class Elementwise(Op):
+    """Element by element, with broadcasting; states a local gradient per input."""
+
+    scalar = True
+    locals: tuple[LocalRule, ...] = ()
+
+    def local(self, *rules: LocalRule) -> Elementwise:
+        """State d out / d input, one rule `(m, out, *inputs)` per input; None where the input has no gradient.
+
+        A rule that names `active` is told which inputs get a gradient.
+        """
+        self.locals = tuple(rules)
+        return self
+
+    @property
+    def has_rule(self) -> bool:
+        """True if local gradients are stated."""
+        return bool(self.locals)
+
+    def evaluate(self, values: Sequence[Any], params: Mapping[str, Any]) -> Any:
+        """The value; a Python float if all inputs are Python numbers."""
+        value = super().evaluate(values, params)
+        return float(value) if isinstance(value, float) and _all_python(values) else value
+
+    def abstract(self, inputs: Sequence[Abstract], params: Mapping[str, Any]) -> Abstract:
+        """Broadcast shape; the dtype that the forward gives for inputs of these dtypes."""
+        try:
+            shape = np.broadcast_shapes(*(x.shape for x in inputs))
+        except ValueError:
+            raise self._does_not_broadcast([x.shape for x in inputs]) from None
+        result = Abstract.of(self.evaluate([x.specimen() for x in inputs], params))
+        return Abstract(shape, result.dtype, result.weak)
+
+    def _does_not_broadcast(self, shapes: list[tuple[int, ...]]) -> Exception:
+        named = " and ".join(f"{n} {s}" for n, s in zip(self.signature.inputs, shapes, strict=True))
+        return shape_error(self, f"expected shapes that broadcast, got {named}", _broadcast_fix(shapes))
+
+    def local_gradient(
+        self, m: Any, position: int, active: tuple[bool, ...], out: Any, xs: Sequence[Any]
+    ) -> Any:
+        """The local gradient d out / d input at `position`, in the words `m`."""
+        rule = self.locals[position] if position < len(self.locals) else None
+        if rule is None:
+            raise self.no_rule()
+        names = rule.__code__.co_varnames[: rule.__code__.co_argcount]
+        return rule(m, out, *xs, active) if names[-1] == "active" else rule(m, out, *xs)
+
+    def pull(
+        self, m: Any, position: int, active: tuple[bool, ...], g: Any, out: Any, xs: Sequence[Any], params: Any
+    ) -> Any:
+        """Upstream × local."""
+        return scale(m, g, self.local_gradient(m, position, active, out, xs))
+
+    def push(
+        self, m: Any, active: tuple[bool, ...], tangents: Sequence[Any], out: Any, xs: Sequence[Any], params: Any
+    ) -> Any:
+        """Σ tangent × local."""
+        total: Any = None
+        for i, t in enumerate(tangents):
+            if t is not None:
+                term = scale(m, t, self.local_gradient(m, i, active, out, xs))
+                total = term if total is None else total + term
+        return total
+
+
+def _broadcast_fix(shapes: list[tuple[int, ...]]) -> str:
+    """What a user most likely meant, for two shapes that do not broadcast."""
+    if len(shapes) != 2:
+        return "axes are matched from the last one; each must be equal or 1"
+    short, long = sorted(shapes, key=len)
+    if len(short) == 1 and len(long) == 2 and short[0] == long[0]:
+        return f"to combine it with each column, make {short} into {(short[0], 1)} with x[:, None]"
+    if short == long[::-1] and len(short) == 2:
+        return "one of them looks transposed: try x.T"
+    return "axes are matched from the last one; each must be equal or 1"
+
+
+def elementwise(
+    forward: Callable[..., Any] | None = None, **settings: Any
+) -> Any:
+    """Make an elementwise op of a forward rule `forward(m, x, …)` written in the words of `m`.
+
+    Settings are those of `Op`: `symbol`, `nondiff` (why there is no gradient), `kink` (what is declared there),
+    `domain` (where tests draw each input from), `reference` (an independent implementation, "numpy.tanh").
+
+    Example
+    -------
+    >>> import adjoint as ad
+    >>> @ad.elementwise(reference="scipy.special.expit", name="doc_logistic")
+    ... def logistic(m, x):
+    ...     return 1.0 / (1.0 + m.exp(-x))
+    >>> logistic.local(lambda m, out, x: out * (1.0 - out))
+    <op doc_logistic(x)>
+    >>> x = ad.tensor(0.0)
+    >>> y = logistic(x)
+    >>> y.backward()
+    >>> y.item(), x.grad.item()
+    (0.5, 0.25)
+    """
+    return _decorator(Elementwise, forward, settings)
+
+
+def _decorator(family: type[Op], forward: Callable[..., Any] | None, settings: dict[str, Any]) -> Any:
+    if forward is not None:
+        return family(forward)
+    return lambda rule: family(rule, **settings)
+
+
+# --- reductions -------------------------------------------------------------------------------------------------------
+
+
+class Reduction(Op):
+    """Over one axis, several, or all; states one local gradient per input element.
+
+    The forward and the local are written as if the axis were bound and kept: `m.sum(x)` has a size of 1 there.
+    """
+
+    local_rule: Callable[..., Any] | None = None
+
+    def __init__(self, forward: Callable[..., Any], *, needs_elements: bool = False, **settings: Any) -> None:
+        super().__init__(forward, **settings)
+        self.needs_elements = needs_elements  # a maximum over no elements does not exist, a sum over none is 0
+        self.signature = self.signature._replace(
+            params=("axis", "keepdims"), defaults={"axis": None, "keepdims": False}
+        )
+
+    def local(self, rule: Callable[..., Any]) -> Reduction:
+        """State d out / d x for each element of x: a rule `(m, out, x)`; out has its axes kept."""
+        self.local_rule = rule
+        return self
+
+    @property
+    def has_rule(self) -> bool:
+        """True if a local gradient is stated."""
+        return self.local_rule is not None
+
+    def evaluate(self, values: Sequence[Any], params: Mapping[str, Any]) -> Any:
+        """The reduced value, without its axes unless keepdims."""
+        x = np.asarray(values[0])
+        axes = self._axes(x.shape, params["axis"])
+        kept = self.forward(over_axis(ARRAYS, axes), x)
+        return kept if params["keepdims"] else kept.reshape(_without(x.shape, axes))
+
+    def abstract(self, inputs: Sequence[Abstract], params: Mapping[str, Any]) -> Abstract:
+        """The shape without the reduced axes (or with ones)."""
+        shape = inputs[0].shape
+        axes = self._axes(shape, params["axis"])
+        if self.needs_elements and any(shape[a] == 0 for a in axes):
+            raise shape_error(self, f"expected at least one element along the axis, got shape {shape}")
+        dtype = Abstract.of(self.evaluate([np.asarray(inputs[0].specimen())], params)).dtype
+        return Abstract(_kept(shape, axes) if params["keepdims"] else _without(shape, axes), dtype)
+
+    def _axes(self, shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
+        rank = len(shape)
+        if axis is None:
+            return tuple(range(rank))
+        axes = tuple(int(a) for a in axis) if isinstance(axis, tuple | list) else (int(axis),)
+        for a in axes:
+            if not -rank <= a < rank:
+                raise shape_error(self, f"expected an axis from {-rank} to {rank - 1}, got axis={axis} (shape {shape})")
+        normal = tuple(a % rank for a in axes)
+        if len(set(normal)) < len(normal):
+            raise shape_error(self, f"expected different axes, got axis={axis} (shape {shape})")
+        return normal
+
+    def _local(self, m: Any, out: Any, x: Any, params: Any) -> tuple[Any, Any, tuple[int, ...]]:
+        axes = self._axes(x.shape, params["axis"])
+        bound = over_axis(m, axes)
+        if self.local_rule is None:
+            raise self.no_rule()
+        kept = _kept(x.shape, axes)
+        return bound, self.local_rule(bound, m.reshape(out, shape=kept), x), kept
+
+    def pull(
+        self, m: Any, position: int, active: tuple[bool, ...], g: Any, out: Any, xs: Sequence[Any], params: Any
+    ) -> Any:
+        """Expand(g) × local."""
+        x = xs[0]
+        bound, local, kept = self._local(m, out, x, params)
+        return m.broadcast_to(scale(bound, m.reshape(g, shape=kept), local), shape=x.shape)
+
+    def push(
+        self, m: Any, active: tuple[bool, ...], tangents: Sequence[Any], out: Any, xs: Sequence[Any], params: Any
+    ) -> Any:
+        """Sum(tangent × local)."""
+        bound, local, _ = self._local(m, out, xs[0], params)
+        return m.reshape(bound.sum(scale(bound, tangents[0], local)), shape=out.shape)
+
+
+def _kept(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(1 if i in axes else n for i, n in enumerate(shape))
+
+
+def _without(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(n for i, n in enumerate(shape) if i not in axes)
+
+
+def reduction(forward: Callable[..., Any] | None = None, **settings: Any) -> Any:
+    """Make a reduction of a forward rule `forward(m, x)` written as if the axis were bound and kept."""
+    return _decorator(Reduction, forward, settings)
+
+
+# --- with a shape rule of their own -----------------------------------------------------------------------------------
+
+
+class _Shaped(Op):
+    shape_rule: Callable[..., Any]
+
+    def shape(self, rule: Callable[..., Any]) -> Any:
+        """State the shape rule `(*inputs, **params) -> shape` (or Abstract); inputs have `.shape` and `.dtype`."""
+        self.shape_rule = rule
+        return self
+
+    def abstract(self, inputs: Sequence[Abstract], params: Mapping[str, Any]) -> Abstract:
+        """What the shape rule says; the dtype is what the inputs promote to, unless it says otherwise."""
+        result = self.shape_rule(*inputs, **params)
+        if isinstance(result, Abstract):
+            return result
+        return Abstract(result, np.result_type(*(0.0 if x.weak else x.dtype for x in inputs)))
+
+
+class Linear(_Shaped):
+    """Linear in each of its inputs; states a transpose per input."""
+
+    transposes: tuple[Callable[..., Any], ...] = ()
+
+    def transpose(self, *rules: Callable[..., Any]) -> Linear:
+        """State the transpose for each input: a rule `(m, g, *inputs, **params)`; one rule for all of a variadic op,
+        which then has the position before g.
+        """
+        self.transposes = tuple(rules)
+        return self
+
+    @property
+    def has_rule(self) -> bool:
+        """True if transposes are stated."""
+        return bool(self.transposes)
+
+    def pull(
+        self, m: Any, position: int, active: tuple[bool, ...], g: Any, out: Any, xs: Sequence[Any], params: Any
+    ) -> Any:
+        """The transpose applied to the upstream gradient."""
+        if not self.transposes:
+            raise self.no_rule()
+        if self.signature.variadic:
+            return self.transposes[0](m, position, g, *xs, **params)
+        return self.transposes[position](m, g, *xs, **params)
+
+    #: With several inputs: linear in all of them together (concatenate) rather than in each (matmul).
+    jointly = False
+
+    def push(
+        self, m: Any, active: tuple[bool, ...], tangents: Sequence[Any], out: Any, xs: Sequence[Any], params: Any
+    ) -> Any:
+        """The op itself, applied to the tangents."""
+        if self.jointly:
+            filled = [_zeros_of(m, x) if t is None else t for t, x in zip(tangents, xs, strict=True)]
+            return self.forward(m, *filled, **params)
+        terms = [
+            self.forward(m, *xs[:i], t, *xs[i + 1 :], **params) for i, t in enumerate(tangents) if t is not None
+        ]
+        return sum(terms[1:], start=terms[0])
+
+
+def _zeros_of(m: Any, x: Any) -> Any:
+    return np.zeros(np.shape(x) if not hasattr(x, "shape") else x.shape, getattr(x, "dtype", np.float64))
+
+
+def linear(forward: Callable[..., Any] | None = None, *, jointly: bool = False, **settings: Any) -> Any:
+    """Make a linear op of a forward rule `forward(m, x, /, setting)`; then state `.shape(…)` and `.transpose(…)`."""
+
+    def make(rule: Callable[..., Any]) -> Linear:
+        op = Linear(rule, **settings)
+        op.jointly = jointly
+        return op
+
+    return make if forward is None else make(forward)
+
+
+class General(_Shaped):
+    """Anything else; states its vjp per input and its jvp outright."""
+
+    vjps: tuple[Callable[..., Any], ...] = ()
+    jvp_rule: Callable[..., Any] | None = None
+
+    def vjp(self, *rules: Callable[..., Any]) -> General:
+        """State the gradient for each input: a rule `(m, g, out, *inputs, **params)`."""
+        self.vjps = tuple(rules)
+        return self
+
+    def jvp(self, rule: Callable[..., Any]) -> General:
+        """State the tangent of the result: a rule `(m, tangents, out, *inputs, **params)`."""
+        self.jvp_rule = rule
+        return self
+
+    @property
+    def has_rule(self) -> bool:
+        """True if vjp and jvp are stated."""
+        return bool(self.vjps) and self.jvp_rule is not None
+
+    def pull(
+        self, m: Any, position: int, active: tuple[bool, ...], g: Any, out: Any, xs: Sequence[Any], params: Any
+    ) -> Any:
+        """What the vjp rule says."""
+        if not self.vjps:
+            raise self.no_rule()
+        return self.vjps[position](m, g, out, *xs, **params)
+
+    def push(
+        self, m: Any, active: tuple[bool, ...], tangents: Sequence[Any], out: Any, xs: Sequence[Any], params: Any
+    ) -> Any:
+        """What the jvp rule says."""
+        if self.jvp_rule is None:
+            raise self.no_rule()
+        return self.jvp_rule(m, tangents, out, *xs, **params)
+
+
+def general(forward: Callable[..., Any] | None = None, **settings: Any) -> Any:
+    """Make an op of a forward rule; then state `.shape(…)`, and `.vjp(…)` and `.jvp(…)` or `nondiff="reason"`."""
+    return _decorator(General, forward, settings)
+

@@ -1,0 +1,207 @@
+"""Leaves: what a user makes to start a graph from.
+
+Concepts here: `tensor` and `constant` (values that never change), `State` and `Parameter` (values that can be
+assigned). An operation consumes a *read* of a State, a node of its own that holds the value of that moment, so that
+what was recorded stays true when the State is assigned.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any, Final
+
+import numpy as np
+
+from adjoint.errors import DTypeError, ImmutableError
+from adjoint.recording import here
+from adjoint.tensor import LEAF, NO_PARAMS, Constant, Rule, Tensor, add_to_slot, leaf, new, plain_value, record, refusal
+
+
+class State(Tensor):
+    """A leaf with a name whose value can be assigned: a buffer, a counter, a learning rate. Gets no gradient.
+
+    An operation consumes a *read* of it, a node of its own that holds the value of that moment; assigning later does
+    not change what was recorded.
+
+    Example
+    -------
+    >>> import adjoint as ad
+    >>> rate = ad.State(0.1, name="rate")
+    >>> before = rate * 1.0
+    >>> rate.assign(0.05)
+    >>> before.item(), rate.item()
+    (0.1, 0.05)
+    """
+
+    __slots__ = ("_read", "_trainable")
+    _word = "State"
+    _default_trainable = False
+
+    _read: weakref.ref[Tensor] | None
+    _trainable: bool
+
+    def __init__(self, value: Any, name: str | None = None, dtype: Any = None) -> None:
+        source = value._leave(type(self).__name__) if isinstance(value, Tensor) else value
+        stored = source if dtype is None and type(source) is float else np.array(source, dtype=dtype)
+        record(self, LEAF, plain_value(stored, type(self).__name__), (), NO_PARAMS, name)
+        self._read = None
+        self._trainable = self._default_trainable
+
+    @property
+    def trainable(self) -> bool:
+        """True if reads of it get a gradient."""
+        return self._trainable
+
+    def assign(self, value: Any) -> None:
+        """Set a new value of the same shape; it is copied and cast to the dtype of this leaf."""
+        source = value._value if isinstance(value, Tensor) else plain_value(value, "assign")
+        if np.shape(source) != self.shape:
+            raise DTypeError(
+                f"assign: expected shape {self.shape}, got {np.shape(source)} ({self._name or 'unnamed'}){here()}"
+            )
+        self.replace(float(source) if type(self._value) is float else np.array(source, dtype=self.dtype))
+
+    def replace(self, value: Any) -> None:
+        """Set a new value without a check or a copy; the caller gives the array away and must not change it."""
+        self._value = value
+        self._read = None
+
+    def read(self) -> Tensor:
+        """The value of this moment as a node; the same node until the next assignment."""
+        node = None if self._read is None else self._read()
+        if node is None:
+            node = self.fresh_read()
+            self._read = weakref.ref(node)
+        return node
+
+    def fresh_read(self) -> Tensor:
+        """A new node that reads this leaf, active if the leaf is trainable."""
+        kind, rule = (Tensor, READ) if self._trainable else (Constant, LEAF)
+        node: Tensor = record(new(kind), rule, self._value, (self,), NO_PARAMS, self._name)
+        return node
+
+    def named(self, name: str) -> Tensor:
+        """Give this leaf a name and return it."""
+        self._name, self._read = name, None
+        return self
+
+    def _in_place(self, other: Any) -> Tensor:
+        raise ImmutableError(
+            f"{type(self).__name__} {self._name or ''} += …: would make a new Tensor and leave the "
+            f"{type(self).__name__} as it is{here()}; write p.assign(p.value - rate * p.grad), or use an optimiser"
+        )
+
+    __iadd__ = __isub__ = __imul__ = __itruediv__ = _in_place
+
+
+class Parameter(State):
+    """A leaf that is trained: its reads get gradients, which `backward` adds up in `.grad`.
+
+    Example
+    -------
+    >>> import adjoint as ad
+    >>> w = ad.Parameter([1.0, 2.0], name="w")
+    >>> (w * w).sum().backward()
+    >>> w.grad
+    array([2., 4.])
+    >>> w.assign(w.value - 0.5 * w.grad)
+    >>> w
+    Parameter([0., 0.], name='w')
+    """
+
+    __slots__ = ()
+    _word = "Parameter"
+    _default_trainable = True
+
+    def __init__(self, value: Any, name: str | None = None, dtype: Any = None) -> None:
+        super().__init__(value, name, dtype)
+        if self.dtype.kind != "f":
+            raise DTypeError(
+                f"Parameter: expected floating numbers, got {self.dtype}{here()}; "
+                "integers have no gradients: write 1.0 for 1, or dtype='float32'"
+            )
+
+    @property
+    def active(self) -> bool:
+        """True if this parameter gets a gradient (it is trainable)."""
+        return self._trainable
+
+    @property
+    def trainable(self) -> bool:
+        """True if reads of it get a gradient; set it to False to freeze the parameter."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable, self._read = bool(value), None
+
+
+READ: Final = Rule(None, (True,), lambda node, g: add_to_slot(node._inputs[0], g))
+
+
+def _copied(value: Any, dtype: Any, what: str) -> Any:
+    if isinstance(value, Tensor):
+        value = value._leave(what)
+    if dtype is None and type(value) is float:
+        return value
+    if type(value) in (list, tuple):
+        value = _unwrap(value, what)
+    stored = plain_value(value, what)
+    return np.array(stored, dtype=dtype)
+
+
+def _unwrap(value: Any, what: str) -> Any:
+    if isinstance(value, Tensor):
+        return value._leave(what)
+    return [_unwrap(v, what) for v in value] if type(value) in (list, tuple) else value
+
+
+def tensor(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
+    """A leaf that gets a gradient (if it holds floating numbers; integers and booleans get none).
+
+    Parameters
+    ----------
+    value : number, nested list, array or Tensor
+        Copied. A Python float stays a float64 scalar that promotes weakly, like a Python float in NumPy; lists of
+        floats become float64; arrays keep their dtype.
+    dtype : NumPy dtype, optional
+    name : str, optional
+        Shown in pictures and messages.
+
+    Returns
+    -------
+    Tensor
+        Of the same shape.
+
+    Raises
+    ------
+    DTypeError
+        For complex numbers, text or ragged lists.
+
+    Example
+    -------
+    >>> import adjoint as ad
+    >>> ad.tensor([1.0, 2.0], name="x")
+    tensor([1., 2.], name='x')
+    """
+    if type(value) is float and dtype is None:
+        return record(new(Tensor), LEAF, value, (), NO_PARAMS, name)  # type: ignore[no-any-return]
+    stored = _copied(value, dtype, "tensor")
+    if type(stored) is not float and stored.dtype.kind == "c":
+        raise DTypeError(f"tensor: {refusal(stored.dtype, value)}{here()}")
+    kind = Tensor if type(stored) is float or stored.dtype.kind == "f" else Constant
+    return leaf(stored, name, kind)
+
+
+def constant(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
+    """A leaf that gets no gradient, with a name to show.
+
+    A plain number or array in an expression is a constant already; this names one.
+
+    Example
+    -------
+    >>> import adjoint as ad
+    >>> ad.constant(2.0, name="two")
+    constant(2., name='two')
+    """
+    return leaf(_copied(value, dtype, "constant"), name, Constant)

@@ -1,0 +1,316 @@
+"""What an op is: a name, a forward rule, derivative rules, a shape rule, and the way it is called and recorded.
+
+`Op` is the part that all families share; the families themselves (elementwise, reduction, linear, general) are in
+`families.py`. An op is called in two ways: `op(x, …)` is the public function, `op.apply(*inputs, **params)` what rules
+and engines use. Called on Tensors it computes at once and records a node; on plain arrays it just computes.
+
+How fast paths and gradient carriers are built is the business of later files (`source.py`, `autodiff.py`), which put
+their builders into `ENGINE`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from adjoint.errors import AdjointError, DTypeError, GradientError, ShapeError
+from adjoint.leaves import State
+from adjoint.recording import MODE, here
+from adjoint.tensor import NO_PARAMS, Constant, Rule, Tensor, leaf, new, owned, plain_value, record
+from adjoint.vocabulary import ARRAYS, REGISTRY
+
+Pull = Callable[[Tensor, Any], None]
+
+
+class Abstract(NamedTuple):
+    """What a shape rule sees of a value: shape and dtype; `weak` marks a Python float, which promotes weakly."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    weak: bool = False
+
+    @classmethod
+    def of(cls, value: Any) -> Abstract:
+        """Shape and dtype of a value."""
+        if type(value) in (float, int, bool):
+            return cls((), np.asarray(value).dtype, True)
+        array = np.asarray(value)
+        return cls(array.shape, array.dtype)
+
+    def specimen(self) -> Any:
+        """The smallest value of this dtype and number of axes, to find out the dtype of a result."""
+        return self.dtype.type(1).item() if self.weak else np.ones((1,) * len(self.shape), self.dtype)
+
+
+class Case(NamedTuple):
+    """Shapes of the inputs and the params of one test sample."""
+
+    shapes: tuple[tuple[int, ...], ...]
+    params: Mapping[str, Any]
+
+
+def case(*shapes: tuple[int, ...], **params: Any) -> Case:
+    """A test sample that stands beside its op: inputs of these shapes are drawn from the op's domain."""
+    return Case(shapes, params)
+
+
+class Kink(NamedTuple):
+    """A point where the derivative jumps, and the gradient that we declare there."""
+
+    inputs: tuple[Any, ...]
+    gradient: tuple[float | None, ...]
+
+
+class Engine:
+    """What later files supply: how to build the fast call of an op and the gradient carrier of a rule."""
+
+    build_call: Callable[[Any], Callable[..., Any]]
+    build_pull: Callable[[Any, tuple[bool, ...], bool], Pull]
+
+
+ENGINE: Final = Engine()
+
+
+class Signature(NamedTuple):
+    """Inputs and params of an op, read from its forward rule: inputs stand before the `/` (or are all, without one)."""
+
+    inputs: tuple[str, ...]
+    variadic: bool
+    params: tuple[str, ...]
+    defaults: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, forward: Callable[..., Any]) -> Signature:
+        """Signature of a forward rule `forward(m, x, /, setting)`."""
+        parameters = list(inspect.signature(forward).parameters.values())[1:]
+        variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        marked = variadic or any(p.kind is p.POSITIONAL_ONLY for p in parameters)
+        is_input = [not marked or p.kind in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL) for p in parameters]
+        inputs = tuple(p.name for p, yes in zip(parameters, is_input, strict=True) if yes)
+        params = tuple(p.name for p, yes in zip(parameters, is_input, strict=True) if not yes)
+        defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+        return cls(inputs, variadic, params, defaults)
+
+    def __str__(self) -> str:
+        names = [f"[{self.inputs[0]}, …]"] if self.variadic else list(self.inputs)
+        names += self.params
+        return ", ".join(f"{n}={self.defaults[n]!r}" if n in self.defaults else n for n in names)
+
+
+class Op:
+    """An operation: mathematics written once and read by several interpreters.
+
+    Families say in `evaluate`, `abstract`, `pull` and `push` what the words mean for them.
+    """
+
+    #: Python-float inputs give a Python float, and the scalar path applies.
+    scalar: bool = False
+
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        *,
+        symbol: str | None = None,
+        nondiff: str | None = None,
+        kink: str | None = None,
+        domain: Sequence[tuple[float, float]] | None = None,
+        reference: str | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.name = name or forward.__name__.rstrip("_")
+        self.__name__ = self.name
+        self.__doc__ = forward.__doc__
+        self.__module__ = forward.__module__
+        self.__wrapped__ = forward
+        self.forward = forward
+        self.signature = Signature.of(forward)
+        self.symbol = symbol or self.name
+        self.nondiff = nondiff
+        self.kink = kink
+        self.domain = domain
+        self.reference: str | Callable[..., Any] = reference or f"numpy.{self.name}"
+        self.cases: tuple[Case, ...] = ()
+        self.kinks: tuple[Kink, ...] = ()
+        self.winner: Callable[..., Any] | None = None
+        self._rules: dict[tuple[tuple[bool, ...], bool], Rule] = {}
+        REGISTRY[self.name] = self
+
+    @cached_property
+    def call(self) -> Callable[..., Any]:
+        """The call with inputs by position, by the fastest path there is."""
+        return ENGINE.build_call(self) if self.scalar else self.apply
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}({self.signature})>"
+
+    # --- what the families say --------------------------------------------------------------------------------------
+
+    @property
+    def has_rule(self) -> bool:
+        """True if a derivative rule is stated."""
+        raise AdjointError(f"{type(self).__name__} does not say whether it has a rule")
+
+    def evaluate(self, values: Sequence[Any], params: Mapping[str, Any]) -> Any:
+        """The value of the op on plain values."""
+        return self.forward(ARRAYS, *values, **params)
+
+    def abstract(self, inputs: Sequence[Abstract], params: Mapping[str, Any]) -> Abstract:
+        """Shape and dtype of the result, or a ShapeError that says what does not fit."""
+        raise AdjointError(f"{self.name} has no shape rule")
+
+    def pull(
+        self, m: Any, position: int, active: tuple[bool, ...], g: Any, out: Any, xs: Sequence[Any], params: Any
+    ) -> Any:
+        """Gradient of the input at `position`, not yet un-broadcast; None if nothing flows there."""
+        raise self.no_rule()
+
+    def push(
+        self, m: Any, active: tuple[bool, ...], tangents: Sequence[Any], out: Any, xs: Sequence[Any], params: Any
+    ) -> Any:
+        """Tangent of the result from the tangents of the inputs (None for a zero)."""
+        raise self.no_rule()
+
+    def no_rule(self) -> GradientError:
+        """The error for a derivative that does not exist."""
+        reason = self.nondiff or "no derivative rule is stated for it"
+        return GradientError(f"{self.name}: has no gradient: {reason}{here()}")
+
+    # --- what stands beside the block -------------------------------------------------------------------------------
+
+    def samples(self, *cases: Case) -> Op:
+        """Declare test samples; the tests of the registry draw inputs for them."""
+        self.cases += cases
+        return self
+
+    def at_kink(self, *inputs: Any, gradient: tuple[float | None, ...]) -> Op:
+        """Declare the gradient at a kink."""
+        self.kinks += (Kink(inputs, gradient),)
+        return self
+
+    # --- calling ----------------------------------------------------------------------------------------------------
+
+    def __call__(self, *args: Any, **settings: Any) -> Any:
+        signature = self.signature
+        if signature.variadic and args:
+            return self.apply(*args[0], **self._params(args[1:], settings))
+        count = len(signature.inputs)
+        if len(args) < count:
+            args = self._filled(args, settings)
+        return self.apply(*args[:count], **self._params(args[count:], settings))
+
+    def _filled(self, args: tuple[Any, ...], settings: dict[str, Any]) -> tuple[Any, ...]:
+        """Inputs that were given by keyword or left at their default, in their places."""
+        filled = list(args)
+        for name in self.signature.inputs[len(args) :]:
+            if name in settings:
+                filled.append(settings.pop(name))
+            elif name in self.signature.defaults:
+                filled.append(self.signature.defaults[name])
+            else:
+                raise TypeError(f"{self.name}({self.signature}): expected {name}, which is missing{here()}")
+        return tuple(filled)
+
+    def _params(self, values: tuple[Any, ...], settings: dict[str, Any]) -> dict[str, Any]:
+        names = self.signature.params
+        if len(values) > len(names) or not settings.keys() <= set(names):
+            wrong = sorted(settings.keys() - set(names)) or f"{len(values) - len(names)} too many by position"
+            raise TypeError(f"{self.name}({self.signature}): got unexpected arguments: {wrong}{here()}")
+        given = dict(zip(names, values, strict=False)) | settings
+        if len(given) < len(names):
+            missing = [n for n in names if n not in given and n not in self.signature.defaults]
+            if missing:
+                raise TypeError(f"{self.name}({self.signature}): expected {missing[0]}, which is missing{here()}")
+            given = {n: self.signature.defaults[n] for n in names} | given
+        return given
+
+    def apply(self, *inputs: Any, **params: Any) -> Any:
+        """Compute, and record a node if a Tensor takes part."""
+        nodes: list[Any] = []
+        values: list[Any] = []
+        active: list[bool] = []
+        tensors = False
+        for x in inputs:
+            if type(x) is not Tensor and type(x) is not float and type(x) is not np.ndarray:
+                x = operand(self, x)
+            if isinstance(x, Tensor):
+                tensors = True
+                active.append(type(x) is Tensor)
+                values.append(x._value)
+            else:
+                active.append(False)
+                values.append(x)
+            nodes.append(x)
+        value = self._evaluated(values, params)
+        if not tensors:
+            return value
+        current = MODE.get()
+        if current is not None and not current.record:
+            return leaf(value, None, Constant)
+        return self._recorded(tuple(active), value, nodes, params)
+
+    def _recorded(self, active: tuple[bool, ...], value: Any, nodes: list[Any], params: Mapping[str, Any]) -> Tensor:
+        flows = self.nondiff is None and True in active
+        if flows:  # a plain array could be changed by its owner before the backward pass reads it
+            nodes = [owned(x) if type(x) is np.ndarray else x for x in nodes]
+        rule = self.rule(active, type(value) is float)
+        node: Tensor = record(new(Tensor if flows else Constant), rule, value, tuple(nodes), params or NO_PARAMS)
+        return node
+
+    def _evaluated(self, values: list[Any], params: Mapping[str, Any]) -> Any:
+        try:
+            value = self.evaluate(values, params)
+        except AdjointError:
+            raise
+        except (ValueError, TypeError, IndexError) as error:
+            raise self.diagnosis(values, params, error) from None
+        return np.float64(value) if type(value) is float and not self.scalar else value
+
+    def diagnosis(self, values: Sequence[Any], params: Mapping[str, Any], error: Exception) -> AdjointError:
+        """The error in our words: what the shape rule objects to, else what NumPy said."""
+        try:
+            self.abstract([Abstract.of(v) for v in values], params)
+        except AdjointError as ours:
+            return ours
+        except Exception:  # the shape rule stumbled over the same input: NumPy's own message is the better one
+            pass
+        shapes = ", ".join(str(np.shape(v)) for v in values)
+        kind = DTypeError if isinstance(error, TypeError) else ShapeError
+        return kind(f"{self.name}: {error} (shapes {shapes}){here()}")
+
+    def rule(self, active: tuple[bool, ...], scalar: bool = False) -> Rule:
+        """The rule shared by all nodes of this op with this pattern of active inputs."""
+        rule = self._rules.get((active, scalar))
+        if rule is None:
+            rule = self._rules[active, scalar] = Rule(self, active, self._first_pull)
+        return rule
+
+    def _first_pull(self, node: Tensor, g: Any) -> None:
+        """Build the gradient carrier when the first backward pass needs it."""
+        rule = node._rule
+        rule.pull = ENGINE.build_pull(self, rule.active, type(node._value) is float)
+        rule.pull(node, g)
+
+
+def operand(op: Op, x: Any) -> Any:
+    """What a node stores of an input that is neither a plain Tensor nor a Python float nor an array."""
+    if isinstance(x, State):
+        return x.read()
+    if isinstance(x, Tensor):
+        return x
+    if type(x) in (int, bool):
+        return x
+    if type(x) in (list, tuple) and any(isinstance(v, Tensor) for v in x):
+        raise DTypeError(
+            f"{op.name}: expected a tensor, array or number, got a {type(x).__name__} of tensors{here()}; "
+            "join them with ad.stack or ad.concatenate first"
+        )
+    return plain_value(x, op.name)
+
+
+def shape_error(op: Op, message: str, fix: str = "") -> ShapeError:
+    """A ShapeError of an op, with the place and the likely fix."""
+    return ShapeError(f"{op.name}: {message}{here()}" + (f"; {fix}" if fix else ""))

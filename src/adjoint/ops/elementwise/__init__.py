@@ -1,0 +1,1 @@
+"""Elementwise ops, a file per family; each op is one block."""

@@ -1,0 +1,302 @@
+"""Rules as text: the generated Python of the eager paths of elementwise ops.
+
+A rule is run once with `Text` operands, which write down what is done to them as straight-line Python. From this come,
+per op and per pattern of active inputs, the fast call on scalars and the gradient carriers for scalars and for arrays.
+The text is made of the rules of ops only, never of anything that a user typed; it is compiled once and kept.
+
+Why text: on (x + y)·z, interpreting the rules instead cost 1.1 µs more, and a scalar kept as a 0-d array 3.4 µs more,
+where the whole forward and backward takes about 3 µs.
+
+Scalars follow Python's `math`, which raises where IEEE has an infinity or NaN; then the NumPy path is taken instead.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from adjoint.families import Elementwise, scale
+from adjoint.op import ENGINE, Pull
+from adjoint.recording import IN_LIBRARY, MODE
+from adjoint.tensor import NO_PARAMS, PENDING, Constant, Tensor, new, next_id
+from adjoint.vocabulary import ARRAYS, forward_as_word
+
+#: Words of the scalar path as templates of Python text; an op that says another word has no scalar path.
+SCALAR_WORDS: Final = {
+    **{name: f"{name}({{0}})" for name in ("exp", "expm1", "log", "log1p", "log2", "log10", "sqrt")},
+    **{name: f"{name}({{0}})" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "erf", "cbrt", "exp2")},
+    "arctan": "atan({0})",
+    "arcsin": "asin({0})",
+    "arccos": "acos({0})",
+    "abs": "abs({0})",
+    "square": "{0} * {0}",
+    "reciprocal": "1.0 / {0}",
+    "negative": "-{0}",
+    "pow": "pow({0}, {1})",
+    # NaN must win, as in NumPy: Python's max(1, nan) is 1
+    "maximum": "({0} if {0} > {1} or {0} != {0} else {1})",
+    "minimum": "({0} if {0} < {1} or {0} != {0} else {1})",
+    "where": "({1} if {0} else {2})",
+    "not_": "(not {0})",
+    "and_": "({0} and {1})",
+    "isnan": "({0} != {0})",
+}
+_MATH: Final = {name: getattr(math, name) for name in dir(math) if not name.startswith("_")}
+_MATH["abs"] = abs
+
+
+class Unwritable(Exception):
+    """A rule says a word that the dialect does not have."""
+
+
+class Writer:
+    """Straight-line Python in the making; the same text twice is computed once."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._names: dict[str, str] = {}
+
+    def let(self, text: str) -> Text:
+        """A variable that holds the value of an expression."""
+        name = self._names.get(text)
+        if name is None:
+            name = self._names[text] = f"t{len(self._names)}"
+            self.lines.append(f"{name} = {text}")
+        return Text(self, name)
+
+
+def _spelled(value: Any) -> str:
+    if isinstance(value, Text):
+        return value.text
+    if type(value) in (float, int):
+        if value != value or abs(value) == math.inf:
+            return "nan" if value != value else ("inf" if value > 0 else "(-inf)")
+        return repr(value) if value >= 0 else f"({value!r})"
+    raise Unwritable(f"{type(value).__name__} in a rule")
+
+
+def _binary(symbol: str) -> Callable[[Any, Any], Any]:
+    return lambda a, b: a.writer.let(f"{_spelled(a)} {symbol} {_spelled(b)}")
+
+
+def _reversed(symbol: str) -> Callable[[Any, Any], Any]:
+    return lambda a, b: a.writer.let(f"{_spelled(b)} {symbol} {_spelled(a)}")
+
+
+class Text:
+    """An operand of a rule that is being written down."""
+
+    def __init__(self, writer: Writer, text: str) -> None:
+        self.writer = writer
+        self.text = text
+
+    __add__, __radd__ = _binary("+"), _reversed("+")
+    __sub__, __rsub__ = _binary("-"), _reversed("-")
+    __mul__, __rmul__ = _binary("*"), _reversed("*")
+    __truediv__, __rtruediv__ = _binary("/"), _reversed("/")
+    __lt__, __le__, __gt__, __ge__ = _binary("<"), _binary("<="), _binary(">"), _binary(">=")
+    __eq__, __ne__ = _binary("=="), _binary("!=")  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]
+
+    def __neg__(self) -> Text:
+        return self.writer.let(f"-{self.text}")
+
+    def __bool__(self) -> bool:
+        raise Unwritable("a rule must not branch in Python; write m.where")
+
+
+class _ScalarDialect:
+    """The words of `m` as Python text on floats."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    def __getattr__(self, word: str) -> Callable[..., Text]:
+        template = SCALAR_WORDS.get(word)
+        if template is None and word in ARRAYS.__dict__:
+            raise Unwritable(word)
+        if template is None:
+            return forward_as_word(self, word)
+        return lambda *xs: self._writer.let(template.format(*map(_spelled, xs)))
+
+
+class _ArrayDialect:
+    """The words of `m` as calls of the NumPy vocabulary."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    def __getattr__(self, word: str) -> Callable[..., Text]:
+        if word not in ARRAYS.__dict__:
+            return forward_as_word(self, word)
+        return lambda *xs: self._writer.let(f"{word}({', '.join(map(_spelled, xs))})")
+
+
+def _compiled(name: str, lines: Sequence[str], namespace: dict[str, Any]) -> Callable[..., Any]:
+    code = compile("\n".join(lines), f"<adjoint {name}>", "exec")
+    exec(code, namespace)
+    function: Callable[..., Any] = namespace[name]
+    return function
+
+
+def _indented(lines: Sequence[str], depth: int) -> list[str]:
+    return ["    " * depth + line for line in lines]
+
+
+# --- gradient carriers ------------------------------------------------------------------------------------------------
+
+
+def _written_pull(op: Elementwise, active: tuple[bool, ...], scalar: bool) -> tuple[Writer, list[tuple[int, str]]]:
+    """The lines that compute upstream × local for each active input, and where each result is."""
+    writer = Writer()
+    m: Any = (_ScalarDialect if scalar else _ArrayDialect)(writer)
+    xs = [Text(writer, f"a{i}") for i in range(len(active))]
+    g, out = Text(writer, "g"), Text(writer, "out")
+    results = []
+    for i in (i for i, yes in enumerate(active) if yes):
+        results.append((i, _spelled(scale(m, g, op.local_gradient(m, i, active, out, xs)))))
+    return writer, results
+
+
+def _loads(active: tuple[bool, ...], text: str, wanted: Sequence[int]) -> list[str]:
+    """Lines that fetch the inputs and those of their values that the text mentions."""
+    names = ", ".join(f"x{i}" for i in range(len(active)))
+    lines = [f"{names}{',' if len(active) == 1 else ''} = node._inputs"]
+    if "out" in text:
+        lines.append("out = node._value")
+    for i, yes in enumerate(active):
+        if f"a{i}" in text or (yes and i in wanted):
+            lines.append(f"a{i} = x{i}._value" if yes else f"a{i} = x{i}._value if isinstance(x{i}, Tensor) else x{i}")
+    return lines
+
+
+def _adds(results: Sequence[tuple[int, str]]) -> list[str]:
+    lines = []
+    for i, name in results:
+        lines += [f"held = x{i}._grad", f"x{i}._grad = {name} if held is PENDING else held + {name}"]
+    return lines
+
+
+def scalar_pull(op: Elementwise, active: tuple[bool, ...], careful: Pull) -> Pull:
+    """The gradient carrier of a node on Python floats; `careful` takes over where Python raises."""
+    try:
+        writer, results = _written_pull(op, active, scalar=True)
+    except Unwritable:
+        return careful
+    text = " ".join(writer.lines)
+    lines = [
+        "def pull(node, g):",
+        *_indented(_loads(active, text, ()), 1),
+        "    try:",
+        *_indented(writer.lines or ["pass"], 2),
+        "    except (ArithmeticError, ValueError):",
+        "        return careful(node, g)",
+        *_indented(_adds(results), 1),
+    ]
+    return _compiled("pull", lines, {**_MATH, "PENDING": PENDING, "Tensor": Tensor, "careful": careful})
+
+
+def array_pull(op: Elementwise, active: tuple[bool, ...], fit: Callable[..., Any]) -> Pull:
+    """The gradient carrier of a node on arrays; `fit` brings a gradient to the shape and dtype of its input."""
+    writer, results = _written_pull(op, active, scalar=False)
+    text = " ".join(writer.lines)
+    lines = [
+        "def pull(node, g):",
+        *_indented(_loads(active, text, [i for i, _ in results]), 1),
+        *_indented(writer.lines, 1),
+        *(f"    d{i} = fit(op, {i}, {name}, a{i})" for i, name in results),
+        *_indented(_adds([(i, f"d{i}") for i, _ in results]), 1),
+    ]
+    names = {"PENDING": PENDING, "Tensor": Tensor, "op": op, "fit": fit, "nan": math.nan, "inf": math.inf}
+    return _compiled("pull", lines, {**ARRAYS.__dict__, **names})
+
+
+# --- the fast call ----------------------------------------------------------------------------------------------------
+
+_RECORD: Final = """
+t = new(kind)
+t._value = value
+t._rule = rule
+t._inputs = inputs
+t._params = NO_PARAMS
+t._name = t._grad = t._scope = None
+t._id = next_id()
+frame = getframe(1)
+code = frame.f_code
+while IN_LIBRARY[code.co_filename] and frame.f_back is not None:
+    frame = frame.f_back
+    code = frame.f_code
+t._code = code
+t._offset = frame.f_lasti
+return t
+""".strip().split("\n")
+
+
+def scalar_call(op: Elementwise) -> Callable[..., Any]:
+    """The call of an op with one or two inputs: Python floats outside any mode at once, everything else by `apply`."""
+    count = len(op.signature.inputs)
+    try:
+        value = _written_forward(op)
+    except Unwritable:
+        return op.apply
+    if count > 2:
+        return op.apply
+    head, tail = (_UNARY, "(x0,)") if count == 1 else (_BINARY, "(x0, x1)")
+    lines = [
+        f"def call({', '.join(f'x{i}' for i in range(count))}):",
+        "    if mode() is None:",
+        *_indented(head, 2),
+        f"        if {' and '.join(f'type(a{i}) is float' for i in range(count))}:",
+        "            try:",
+        *_indented(value, 4),
+        "            except (ArithmeticError, ValueError):",
+        f"                return apply{tail}",
+        "            if type(value) is not float:",
+        f"                return apply{tail}",
+        f"            inputs = {tail}",
+        *_indented(_RECORD, 3),
+        f"    return apply{tail}",
+    ]
+    flows = op.nondiff is None
+    names: dict[str, Any] = {
+        "mode": MODE.get, "apply": op.apply, "new": new, "kind": Tensor if flows else Constant,
+        "Tensor": Tensor, "NO_PARAMS": NO_PARAMS, "next_id": next_id, "getframe": sys._getframe,
+        "IN_LIBRARY": IN_LIBRARY,
+    }  # fmt: skip
+    if count == 1:
+        names["rule_1"] = op.rule((True,), True)
+    else:
+        names |= {"rule_11": op.rule((True, True), True), "rule_10": op.rule((True, False), True)}
+        names["rule_01"] = op.rule((False, True), True)
+    return _compiled("call", lines, {**_MATH, **names})
+
+
+_UNARY: Final = ["a0 = x0._value if type(x0) is Tensor else None", "rule = rule_1"]
+_BINARY: Final = """
+if type(x0) is Tensor:
+    a0 = x0._value
+    if type(x1) is Tensor:
+        a1 = x1._value
+        rule = rule_11
+    else:
+        a1 = x1 = float(x1) if type(x1) is int else x1
+        rule = rule_10
+elif type(x1) is Tensor:
+    a0 = x0 = float(x0) if type(x0) is int else x0
+    a1 = x1._value
+    rule = rule_01
+else:
+    a0 = a1 = None
+""".strip().split("\n")
+
+
+def _written_forward(op: Elementwise) -> list[str]:
+    writer = Writer()
+    m: Any = _ScalarDialect(writer)
+    result = _spelled(op.forward(m, *(Text(writer, f"a{i}") for i in range(len(op.signature.inputs)))))
+    return [*writer.lines, f"value = {result}"]
+
+
+ENGINE.build_call = scalar_call

@@ -1,0 +1,172 @@
+"""The words `m` that rules are written in.
+
+An op's forward and its gradient rules call only words of `m`; what a word does depends on who reads the rule:
+
+- `ARRAYS`: NumPy arrays and numbers (an eager run),
+- `TENSORS`: the ops of this library (a derivative that is to be differentiated again),
+- `over_axis(words, axis)`: either of them with the axis of a reduction bound and kept,
+- text, in `source.py`: the generated Python of the eager paths.
+
+Operands are passed by position, settings by keyword. Every word that a gradient rule uses on differentiable operands is also the name of an op, so that the two first
+vocabularies agree by construction. `array_words` takes the array library as an argument: nothing else here, and no
+op, names NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any, Final
+
+import numpy as np
+
+
+#: Every op by its name; filled by `op.py`.
+REGISTRY: Final[dict[str, Any]] = {}
+
+
+class Words:
+    """A vocabulary: an object whose attributes are the words. The name of an op is a word, too: its forward rule."""
+
+    def __init__(self, words: Mapping[str, Callable[..., Any]]) -> None:
+        self.__dict__.update(words)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return forward_as_word(self, name)
+
+
+def forward_as_word(m: Any, name: str) -> Callable[..., Any]:
+    """The forward rule of an op as a word of `m`."""
+    if name not in REGISTRY:
+        raise AttributeError(f"a rule said m.{name}, which is neither a word of the vocabulary nor the name of an op")
+    forward = REGISTRY[name].forward
+    return lambda *xs, **params: forward(m, *xs, **params)
+
+
+#: Words that are the array library's functions of the same name.
+_SAME_NAME: Final = (
+    *("exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "sqrt", "cbrt", "square", "reciprocal"),
+    *("sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan", "arctan2"),
+    *("maximum", "minimum", "sign", "floor", "ceil", "trunc", "where", "isnan", "isinf", "isfinite"),
+    *("logical_and", "logical_or", "logical_not", "matmul", "reshape", "transpose", "broadcast_to"),
+    *("argmax", "argmin"),
+)
+
+
+def array_words(xp: ModuleType) -> Words:
+    """The vocabulary of an array library with NumPy's interface."""
+    words = {name: getattr(xp, name) for name in _SAME_NAME}
+    words |= {
+        "abs": xp.absolute,
+        "round": xp.rint,
+        "pow": xp.power,
+        "remainder": xp.remainder,
+        "not_": xp.logical_not,
+        "and_": xp.logical_and,
+        "erf": _lazy_erf,
+        "einsum": _lazy_einsum,
+        "negative": xp.negative,
+        # a method of the ufunc is three times cheaper to call than the function around it
+        "sum": _reduce(xp.add),
+        "max": _reduce(xp.maximum),
+        "min": _reduce(xp.minimum),
+        "all": _reduce(xp.logical_and),
+        "any": _reduce(xp.logical_or),
+        "cast": lambda x, dtype: xp.asarray(x).astype(dtype),
+        "concatenate": lambda *xs, axis: xp.concatenate(xs, axis=axis),
+        "stack": lambda *xs, axis: xp.stack(xs, axis=axis),
+        "getitem": lambda x, key: xp.asarray(x)[key],
+        "scatter_add": lambda x, key, shape: _scatter_add(xp, x, key, shape),
+        "uniform": lambda counter, seed, shape: _stream(xp, seed, counter).random(shape),
+        "normal": lambda counter, seed, shape: _stream(xp, seed, counter).standard_normal(shape),
+        "integers": lambda counter, seed, low, high, shape: _stream(xp, seed, counter).integers(low, high, shape),
+        "permutation": lambda counter, seed, n: _stream(xp, seed, counter).permutation(n),
+        "mT": lambda x: xp.swapaxes(x, -1, -2),
+    }
+    return Words(words)
+
+
+def _reduce(ufunc: np.ufunc) -> Callable[..., Any]:
+    reduce = ufunc.reduce
+    return lambda x, axis=None, keepdims=False: reduce(x, axis=axis, keepdims=keepdims)
+
+
+def _lazy_erf(x: Any) -> Any:
+    from scipy.special import erf  # SciPy is imported when it is first needed
+
+    return erf(x)
+
+
+def _lazy_einsum(*xs: Any, subscripts: str) -> Any:
+    from opt_einsum import contract
+
+    return contract(subscripts, *xs)
+
+
+def _stream(xp: ModuleType, seed: int, counter: Any) -> Any:
+    """The random stream of one draw: Philox with the draw's number in the highest word of its counter."""
+    philox = xp.random.Philox(key=[seed & 0xFFFFFFFFFFFFFFFF, seed >> 64], counter=[0, 0, 0, int(counter)])
+    return xp.random.Generator(philox)
+
+
+def _scatter_add(xp: ModuleType, x: Any, key: Any, shape: tuple[int, ...]) -> Any:
+    """Zeros with `x` added at `key`: an index that is named twice receives twice."""
+    result = xp.zeros(shape, xp.asarray(x).dtype)
+    if is_basic_index(key):
+        result[key] = x
+    else:
+        xp.add.at(result, key, x)
+    return result
+
+
+def is_basic_index(key: Any) -> bool:
+    """True for an index that names every element at most once: integers, slices, None, Ellipsis."""
+    parts = key if type(key) is tuple else (key,)
+    return all(part is None or part is Ellipsis or isinstance(part, slice | int | np.integer) for part in parts)
+
+
+ARRAYS: Final = array_words(np)
+
+
+class _TensorWords(Words):
+    """Words that are ops of the registry, looked up when a rule first says them."""
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        op = REGISTRY.get(_OP_OF_WORD.get(name, name))
+        if op is None:
+            raise AttributeError(f"a gradient rule said m.{name}, which is not the name of an op")
+        word: Callable[..., Any] = op.apply
+        self.__dict__[name] = word
+        return word
+
+
+_OP_OF_WORD: Final = {"not_": "logical_not", "and_": "logical_and", "pow": "power"}
+
+TENSORS: Final = _TensorWords({})
+
+
+class _OverAxis:
+    """Words with the axis of a reduction bound and kept; all other words are passed on."""
+
+    def __init__(self, words: Words, axis: int | tuple[int, ...] | None) -> None:
+        self._words = words
+        self._axis = axis
+        self.sum = lambda x: words.sum(x, axis=axis, keepdims=True)
+        self.max = lambda x: words.max(x, axis=axis, keepdims=True)
+        self.min = lambda x: words.min(x, axis=axis, keepdims=True)
+        self.all = lambda x: words.all(x, axis=axis, keepdims=True)
+        self.any = lambda x: words.any(x, axis=axis, keepdims=True)
+
+    def count(self, x: Any) -> float:
+        """Number of elements that one result comes from."""
+        axes = range(len(x.shape)) if self._axis is None else np.atleast_1d(self._axis)
+        return float(np.prod([x.shape[a] for a in axes]))
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        word: Callable[..., Any] = getattr(self._words, name)
+        return word
+
+
+def over_axis(words: Words, axis: int | tuple[int, ...] | None) -> Any:
+    """The vocabulary with the axis of a reduction bound and kept."""
+    return _OverAxis(words, axis)
