@@ -28,16 +28,12 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--peers", metavar="A,B", type=names, help="adjoint and these only: jax (in all ways) or jax.jit"
     )
-    parser.add_argument(
-        "--rounds", metavar="N", type=int, help="samples of each peer (default: the task's own)"
-    )
+    parser.add_argument("--rounds", metavar="N", type=int, help="samples of each peer (default: the task's own)")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures there as well")
     return parser
 
 
-def checked(
-    parser: argparse.ArgumentParser, words: Sequence[str] | None
-) -> tuple[argparse.Namespace, list[Task]]:
+def checked(parser: argparse.ArgumentParser, words: Sequence[str] | None) -> tuple[argparse.Namespace, list[Task]]:
     """The options and the tasks they name; an unknown name ends the command before anything is measured."""
     options, tasks = parser.parse_args(words), load()
     known = [task.name for task in tasks]
@@ -69,9 +65,7 @@ def command(options: argparse.Namespace) -> str:
 def measure(task: Task, options: argparse.Namespace, console: Console) -> Outcome:
     count = len(chosen(task, options.peers))
     console.print(f"{task.name}: {count} peers", style="dim", highlight=False)
-    outcome = run_task(
-        task, peers=options.peers, rounds=options.rounds, say=lambda line: console.print("  " + line)
-    )
+    outcome = run_task(task, peers=options.peers, rounds=options.rounds, say=lambda line: console.print("  " + line))
     report.show(outcome, console)
     return outcome
 

@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -134,6 +135,7 @@ class Outcome:
 
     task: Task
     processors: int = 0
+    others: float | None = None  # how many processors all else on the machine kept busy meanwhile
     rows: list[Row] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
 
@@ -238,6 +240,36 @@ def expected(task: Task, threads: int) -> dict[str, Any]:
         worker.close()
 
 
+class Bystanders:
+    """How much the rest of the machine works: peers whose threads wait by spinning suffer most from it."""
+
+    def __init__(self) -> None:
+        self._machine, self._own, self._begin = self._busy(), self._used(), time.monotonic()
+
+    @staticmethod
+    def _busy() -> float | None:
+        """Seconds that the machine's processors have worked since it started; Linux only."""
+        try:
+            fields = Path("/proc/stat").read_text().splitlines()[0].split()
+        except OSError:
+            return None
+        user, nice, system, _idle, _wait, irq, softirq = map(int, fields[1:8])
+        return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+
+    @staticmethod
+    def _used() -> float:
+        """Seconds that this process and those it has waited for have worked."""
+        return sum(os.times()[:4])
+
+    def processors(self) -> float | None:
+        """Processors that others kept busy on average; right once all workers are closed."""
+        machine = self._busy()
+        if machine is None or self._machine is None:
+            return None
+        foreign = machine - self._machine - (self._used() - self._own)
+        return max(0.0, foreign / (time.monotonic() - self._begin))
+
+
 def chosen(task: Task, peers: Iterable[str] | None) -> list[Peer]:
     """The peers of a task that are asked for, by label or library; adjoint always is one."""
     wanted = None if peers is None else {"adjoint", *peers}
@@ -253,7 +285,7 @@ def run_task(
     say: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
     """Check, then time, the peers of one task."""
-    run = Run(task, threads=threads, say=say)
+    run, bystanders = Run(task, threads=threads, say=say), Bystanders()
     try:
         reference = expected(task, threads)
         for peer in chosen(task, peers):
@@ -266,4 +298,5 @@ def run_task(
         run.outcome.rows.clear()
     finally:
         run.close()
+    run.outcome.others = bystanders.processors()
     return run.outcome

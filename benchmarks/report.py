@@ -28,6 +28,7 @@ peers take turns, one sample each a round; a sample repeats short work until it 
 collector of cycles on. Times are medians over the rounds, with the quartiles in brackets.
 *adjoint / peer* is adjoint's time over the peer's: below 1, adjoint is faster."""
 
+QUIET = 0.1  # of one processor: the system's own chores
 WORDS = ("peer", "version", "note")  # columns that read from the left
 
 
@@ -100,6 +101,14 @@ def verdict_line(verdict: Verdict, unit: str) -> str:
     return f"{word}: {verdict.text} ({found}, at most {limit})"
 
 
+def company(outcome: Outcome) -> str:
+    """Whether the figures can be trusted: on a busy machine they cannot."""
+    if outcome.others is None:
+        return "what else ran meanwhile is not known"
+    word = "quiet" if outcome.others <= QUIET else "disturbed, measure again"
+    return f"{word}: other processes kept {outcome.others:.2f} of the machine's processors busy meanwhile"
+
+
 def show(outcome: Outcome, console: Console) -> None:
     """One task as a table, its targets under it."""
     table = Table(title=f"{outcome.task.name}: {outcome.task.title}", title_justify="left")
@@ -110,9 +119,8 @@ def show(outcome: Outcome, console: Console) -> None:
     console.print(table)
     colours = {True: "green", False: "red", None: "yellow"}
     for verdict in outcome.verdicts:
-        console.print(
-            escape(verdict_line(verdict, outcome.task.unit)), style=colours[verdict.met], highlight=False
-        )
+        console.print(escape(verdict_line(verdict, outcome.task.unit)), style=colours[verdict.met], highlight=False)
+    console.print(company(outcome), style="dim", highlight=False)
     console.print()
 
 
@@ -128,7 +136,7 @@ def _section(outcome: Outcome) -> list[str]:
         lines += [_line(cells(outcome, row)) for row in ranked(outcome)] + [""]
     lines += [f"- {verdict_line(verdict, outcome.task.unit)}" for verdict in outcome.verdicts]
     lines += [f"- skipped: {label}, {reason}" for label, reason in outcome.skipped.items()]
-    return [*lines, ""]
+    return [*lines, f"- {company(outcome)}", ""]
 
 
 def markdown(outcomes: Sequence[Outcome], facts: dict[str, Any]) -> str:
@@ -163,6 +171,7 @@ def data(outcomes: Sequence[Outcome], facts: dict[str, Any]) -> dict[str, Any]:
             "name": outcome.task.name,
             "title": outcome.task.title,
             "processors": outcome.processors,
+            "processors_busy_with_others": outcome.others,
             "peers": [_row_data(outcome, row) for row in outcome.rows],
             "skipped": outcome.skipped,
             "targets": [vars(verdict) | {"met": verdict.met} for verdict in outcome.verdicts],

@@ -103,9 +103,7 @@ class Task:
     def reference(self) -> Peer:
         return next(iter(self.peers.values()))
 
-    def peer(
-        self, label: str, *, note: str = ""
-    ) -> Callable[[Callable[[Inputs], Work]], Callable[[Inputs], Work]]:
+    def peer(self, label: str, *, note: str = "") -> Callable[[Callable[[Inputs], Work]], Callable[[Inputs], Work]]:
         """Declare the implementation under it as the one of peer `label`."""
 
         def declare(setup: Callable[[Inputs], Work]) -> Callable[[Inputs], Work]:

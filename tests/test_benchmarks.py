@@ -84,9 +84,7 @@ def test_peers_that_agree_are_timed_in_every_round(outcome: Outcome) -> None:
         ("absent", "absent is not installed"),
     ],
 )
-def test_a_peer_that_cannot_be_compared_is_not_timed_and_gets_a_line(
-    outcome: Outcome, label: str, reason: str
-) -> None:
+def test_a_peer_that_cannot_be_compared_is_not_timed_and_gets_a_line(outcome: Outcome, label: str, reason: str) -> None:
     assert outcome.skipped[label] == reason
     assert outcome.row(label) is None
     assert f"- skipped: {label}, {reason}" in report.markdown([outcome], FACTS)
@@ -153,14 +151,20 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
 def test_the_table_in_markdown() -> None:
     task = Task("tasks.tiny", "a tiny task", "µs", dict, (Target("faster than torch", 1.0, against="torch"),))
     ours, theirs = (Row(label, "1.0", note, 10, [s, s]) for label, note, s in RESULTS)
-    section = report.markdown([Outcome(task, 2, [theirs, ours])], FACTS).partition("## tiny")[2]
+    section = report.markdown([Outcome(task, 2, 0.03, [theirs, ours])], FACTS).partition("## tiny")[2]
     assert section == (
         "\n\na tiny task.\n\n"
         "| peer | µs | quartiles | adjoint / peer | version | note |\n|---|---|---|---|---|---|\n"
         "| adjoint | 2 | [2, 2] | — | 1.0 |  |\n"
         "| torch | 40 | [40, 40] | 0.05× | 1.0 | eager |\n\n"
         "- met: faster than torch (0.05×, at most 1×)\n"
+        "- quiet: other processes kept 0.03 of the machine's processors busy meanwhile\n"
     )
+
+
+@pytest.mark.parametrize(("others", "word"), [(0.1, "quiet"), (0.5, "disturbed"), (None, "what else")])
+def test_a_busy_machine_is_said(others: float | None, word: str) -> None:
+    assert report.company(Outcome(Task("tasks.tiny", "", "µs", dict), 2, others)).startswith(word)
 
 
 RESULTS = (("adjoint", "", 2e-6), ("torch", "eager", 40e-6))

@@ -14,7 +14,7 @@ Chain = Callable[[int], tuple[Any, list[Any], object]]
 
 task = Task(
     module=__name__,
-    title="a chain of scalar nodes x a + b with leaves a and b, forward and backward, for one node "
+    title="A chain of scalar nodes x a + b with leaves a and b, forward and backward, for one node "
     "(1,000,000 nodes where the note says no other length; bytes: growth of the process at its peak)",
     unit="µs",
     inputs=inputs,

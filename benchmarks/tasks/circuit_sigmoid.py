@@ -15,7 +15,7 @@ def inputs() -> Inputs:
 
 task = Task(
     module=__name__,
-    title="the sigmoid neuron unfolded, forward and backward, leaves and graph built each time, float64",
+    title="The sigmoid neuron unfolded, forward and backward, leaves and graph built each time, float64",
     unit="µs",
     inputs=inputs,
     targets=(

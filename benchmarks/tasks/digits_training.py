@@ -57,7 +57,7 @@ def inputs() -> Inputs:
 
 task = Task(
     module=__name__,
-    title="training on the digits, 64-100-10, 30 epochs, batch 32, SGD with momentum 0.9, float32",
+    title="Training on the digits, 64-100-10, 30 epochs, batch 32, SGD with momentum 0.9, float32",
     unit="ms",
     inputs=inputs,
     tolerance=0.01,

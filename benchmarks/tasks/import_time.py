@@ -9,7 +9,7 @@ from benchmarks.task import Inputs, Target, Task, Work
 
 task = Task(
     module=__name__,
-    title="a fresh interpreter that imports the library and ends (compiled bytecode and warm file cache)",
+    title="A fresh interpreter that imports the library and ends (compiled bytecode and warm file cache)",
     unit="ms",
     inputs=dict,
     targets=(Target("import adjoint within 0.1 s of import numpy", 0.1, "difference", against="numpy"),),

@@ -36,7 +36,7 @@ def inputs() -> Inputs:
 
 task = Task(
     module=__name__,
-    title="one training step, 64-100-10 relu, softmax cross-entropy, SGD, batch 32, float32",
+    title="One training step, 64-100-10 relu, softmax cross-entropy, SGD, batch 32, float32",
     unit="µs",
     inputs=inputs,
     targets=(

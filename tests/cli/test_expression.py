@@ -252,6 +252,7 @@ def test_what_only_shows_when_it_runs_points_at_its_operator():
     assert ".py" not in error.message
     assert refused("sum(x[5])", "x=[1,2]").column == 5
     assert refused("x[0]", "x=1").message == "expected at most 0 indices, got 1"
+    assert refused("x*where(x, 1, 2)", "x=1").column == 2
     assert refused("[x, [y]]", "x=1", "y=2").message == "ragged list: expected an element of shape (), got shape (1,)"
 
 

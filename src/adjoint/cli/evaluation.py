@@ -21,6 +21,7 @@ from adjoint.cli.expression import Parser, Program, Step, parse
 from adjoint.cli.words import FUNCTIONS, ColumnError, check_new_name, quoted, tokens
 from adjoint.errors import AdjointError
 from adjoint.leaves import constant, tensor
+from adjoint.ops.shape import stack
 from adjoint.tensor import Tensor
 
 MOST_NUMBERS: Final = 1_000_000  # in all values of one program together
@@ -80,13 +81,9 @@ def _check_names(program: Program, values: Mapping[str, Value], bindings: Sequen
             raise ColumnError(f"{quoted(name)} has no value", program.text, program.steps[step].column, hint)
     for name, text in zip(values, bindings, strict=True):
         if name in program.names.values():
-            raise ColumnError(
-                f"{quoted(name)} is computed by the expression and cannot be bound too", text, 0
-            )
+            raise ColumnError(f"{quoted(name)} is computed by the expression and cannot be bound too", text, 0)
         if name not in program.variables:
-            raise ColumnError(
-                f"{quoted(name)} does not occur in the expression", text, 0, _what_occurs(program)
-            )
+            raise ColumnError(f"{quoted(name)} does not occur in the expression", text, 0, _what_occurs(program))
 
 
 def _what_occurs(program: Program) -> str:
@@ -141,6 +138,8 @@ class Evaluation:
                 return self._stacked(step, inputs)
             case "index":
                 return self._indexed(step, inputs[0])
+        if content == "where" and _dtype(inputs[0]).kind != "b":
+            raise self._fault(step, "where: expected a comparison such as x > 0 as the first argument")
         return _plain(getattr(adjoint, content)(*self._settled(content, inputs)))
 
     def _settled(self, function: str, inputs: list[Value]) -> list[Value]:
@@ -156,7 +155,7 @@ class Evaluation:
                 message = f"ragged list: expected an element of shape {shapes[0]}, got shape {shape}"
                 raise ColumnError(message, self.program.text, self.program.steps[index].column)
         if any(isinstance(element, Tensor) for element in elements):
-            return adjoint.stack(elements)
+            return stack(elements)
         return np.array(elements, dtype=np.float64)
 
     def _indexed(self, step: Step, source: Value) -> Value:
@@ -173,8 +172,12 @@ class Evaluation:
             raise self._fault(step, message)
 
     def _fault(self, step: Step, message: str) -> ColumnError:
-        # the file and line of a core message are ours here; the column is what helps
-        return ColumnError(re.sub(r", at [^;]*?:\d+", "", message), self.program.text, step.column)
+        return ColumnError(without_place(message), self.program.text, step.column)
+
+
+def without_place(message: str) -> str:
+    """A message of the core without file and line, which are ours here: the column is what helps."""
+    return re.sub(r", at [^;]*?:\d+", "", message)
 
 
 def _size(step: Step, shapes: list[tuple[int, ...]]) -> int:
@@ -187,6 +190,10 @@ def _size(step: Step, shapes: list[tuple[int, ...]]) -> int:
         return math.prod(np.broadcast_shapes(*shapes))
     except ValueError:
         return 0  # the operation itself says what is wrong
+
+
+def _dtype(value: Value) -> np.dtype[Any]:
+    return value.dtype if isinstance(value, Tensor) else np.asarray(value).dtype
 
 
 def _plain(value: Value) -> Value:

@@ -32,8 +32,10 @@ from rich.table import Table
 from rich.text import Text
 
 from adjoint.autodiff import Edge, ledger
-from adjoint.cli.evaluation import build
-from adjoint.errors import ExpressionError
+from adjoint.cli.evaluation import build, without_place
+from adjoint.cli.expression import parse
+from adjoint.cli.words import ColumnError
+from adjoint.errors import ExpressionError, GradientError
 from adjoint.tensor import Tensor
 from adjoint.view.digits import is_true, lines
 from adjoint.view.gates import caption, operation
@@ -57,7 +59,10 @@ class Answer:
     def of(cls, expression: str, bindings: Sequence[str]) -> Answer:
         """Build the graph and run the backward pass; raises ExpressionError with text and column."""
         output = build(expression, bindings)
-        return cls(expression, output, ledger(output) if output.active else ())
+        try:
+            return cls(expression, output, ledger(output) if output.active else ())
+        except GradientError as error:
+            raise _no_ledger(expression, output, error) from None
 
     @cached_property
     def nodes(self) -> Sequence[Tensor]:
@@ -98,6 +103,17 @@ class Answer:
         return "no gradients: the output depends on no variable"
 
 
+def _no_ledger(expression: str, output: Tensor, error: GradientError) -> ExpressionError:
+    """The error for an output that nothing can be sent back from, at the column of its last operation."""
+    program = parse(expression)
+    column = program.steps[program.output].column
+    if output.size == 1:
+        return ColumnError(without_place(str(error)), expression, column)
+    message = f"expected one number as the output, got shape {output.shape}"
+    hint = "a gradient belongs to one number: write sum(…), mean(…) or an index such as [0]"
+    return ColumnError(message, expression, column, hint)
+
+
 def explanation(expression: str, bindings: Sequence[str]) -> dict[str, Any]:
     """The graph of an expression and its gradients as plain data (the module's docstring says which)."""
     answer = Answer.of(expression, bindings)
@@ -119,8 +135,7 @@ def _node_data(answer: Answer, t: Tensor) -> dict[str, Any]:
         "op": node.op.name if node.op else None,
         "operation": operation(node, answer.input_labels(t)) if node.op else None,
         "inputs": [
-            {"node": answer.place[id(x)]} if isinstance(x, Tensor) else {"constant": _numbers(x)}
-            for x in node.inputs
+            {"node": answer.place[id(x)]} if isinstance(x, Tensor) else {"constant": _numbers(x)} for x in node.inputs
         ],
         "shape": list(t.shape),
         "dtype": str(t.dtype),
@@ -306,9 +321,7 @@ def _writes_signs(stream: TextIO) -> bool:
 @click.option("--json", "as_json", is_flag=True, help="Print the same as data.")
 @click.option("--digits", type=click.IntRange(0, 12), help="Decimals; else as many as needed.")
 @click.option("--ascii", is_flag=True, help="Draw with ASCII characters only.")
-def explain(
-    expression: str, bindings: tuple[str, ...], as_json: bool, digits: int | None, ascii: bool
-) -> None:
+def explain(expression: str, bindings: tuple[str, ...], as_json: bool, digits: int | None, ascii: bool) -> None:
     """Show the graph of EXPRESSION with values and gradients.
 
     BINDINGS give its variables values. Statements are separated by a semicolon; the last one is the output:

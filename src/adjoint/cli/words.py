@@ -55,7 +55,7 @@ class Function(NamedTuple):
 _ONE_ARGUMENT = (
     *("exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "sqrt", "square", "reciprocal", "abs", "sign"),
     *("sin", "cos", "tan", "arctan", "sinh", "cosh", "tanh", "sigmoid", "softplus", "relu", "erf"),
-    *("floor", "ceil", "round", "sum", "mean", "prod", "var", "std", "logsumexp", "softmax", "transpose"),
+    *("floor", "ceil", "round", "sum", "mean", "var", "std", "logsumexp", "softmax", "transpose"),
 )
 FUNCTIONS: Final[Mapping[str, Function]] = {
     **{name: Function(name) for name in _ONE_ARGUMENT},

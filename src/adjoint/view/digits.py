@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 
 FEWEST, MOST = 2, 6  # decimals tried when the numbers are not exact
-LONGEST_EXACT = 4  # decimals up to which numbers that are short anyway are printed in full
+EXACT = (0, 2, 3, 4)  # decimals with which numbers that are short anyway are printed in full
 SIDE = 6  # rows, columns and entries up to which an array is printed element by element
 ENTRIES = 24
 
@@ -126,7 +126,7 @@ def enough(numbers: Iterable[float], products: Iterable[Product]) -> int:
 
 def _exact_digits(numbers: list[float]) -> int | None:
     """Decimals at which every number is printed in full, or None: 0.116 needs three, 0.1966… has none."""
-    for digits in [0, *range(FEWEST, LONGEST_EXACT + 1)]:
+    for digits in EXACT:
         if all(math.isclose(round(each, digits), each, rel_tol=1e-12, abs_tol=1e-15) for each in numbers):
             return digits
     return None

@@ -5,6 +5,7 @@ As on the lecture's slides, a constant is part of its gate, not a wire of its ow
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -13,15 +14,17 @@ import numpy as np
 from adjoint.tensor import Node, Tensor
 from adjoint.view.digits import shape, short
 
-_AS_IS: Final = {"negative": "×−1", "reciprocal": "1/x", "square": "x²", "getitem": ""}
+_DRAWN: Final = {"negative": "×−1", "reciprocal": "1/x", "square": "x²", "getitem": "", "stop_gradient": "stop"}
+_CALLED: Final = {"maximum": "max", "minimum": "min", "mT": "transpose"}
 _INFIX: Final = {"add": "+", "subtract": "−", "multiply": "×", "divide": "/", "power": "^", "matmul": "@"} | {
     **{"less": "<", "less_equal": "≤", "greater": ">", "greater_equal": "≥", "equal": "=", "not_equal": "≠"}
 }
 _COMMUTES: Final = ("add", "multiply")
 _SUPERSCRIPTS: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_DIGITS: Final = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 _ASCII: Final[Mapping[str, str]] = {
-    **{"×": "*", "·": "*", "−": "-", "÷": "/", "²": "^2", "≤": "<=", "≥": ">=", "≠": "!="},
-    **{"√": "sqrt", "Σ": "sum", "σ": "sigmoid", "ᵀ": "T", "…": "..", "⁻": "^-"},
+    **{"×": "*", "·": "*", "−": "-", "÷": "/", "≤": "<=", "≥": ">=", "≠": "!="},
+    **{"√": "sqrt", "Σ": "sum", "σ": "sigmoid", "ᵀ": "T", "…": ".."},
 }
 
 
@@ -34,10 +37,7 @@ def caption(node: Node, *, ascii: bool = False) -> str:
     """Symbol, constants and settings of a node; its name where ASCII has no letters for the symbol."""
     assert node.op is not None, "a leaf has no gate"
     text = _caption(node)
-    if not ascii:
-        return text
-    plain = "".join(_ASCII.get(character, character) for character in text)
-    return plain if plain.isascii() else node.op.name
+    return _plain(text, node.op.name) if ascii else text
 
 
 def operation(node: Node, inputs: list[str], *, ascii: bool = False) -> str:
@@ -48,8 +48,14 @@ def operation(node: Node, inputs: list[str], *, ascii: bool = False) -> str:
         for x, name in zip(node.inputs, inputs, strict=True)
     ]
     text = _operation(node, names)
-    plain = "".join(_ASCII.get(character, character) for character in text) if ascii else text
-    return plain if not ascii or plain.isascii() else f"{node.op.name}({', '.join(names)})"
+    return _plain(text, f"{node.op.name}({', '.join(names)})") if ascii else text
+
+
+def _plain(text: str, otherwise: str) -> str:
+    """The text in ASCII; something else where it has a letter that we cannot write."""
+    powers = re.sub("[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda found: "^" + found.group().translate(_DIGITS), text)
+    plain = "".join(_ASCII.get(character, character) for character in powers)
+    return plain if plain.isascii() else otherwise
 
 
 def _operation(node: Node, names: list[str]) -> str:
@@ -63,18 +69,23 @@ def _operation(node: Node, names: list[str]) -> str:
         return names[0] + _power(names[1])
     if symbol and len(names) == 2:
         return f"{names[0]} {symbol} {names[1]}"
-    return f"{name}({', '.join(names)}{_setting(node)})"
+    return f"{_CALLED.get(name, name)}({', '.join(names)}{_setting(node).replace(' ', ', ', 1)})"
 
 
 def _caption(node: Node) -> str:
     assert node.op is not None, "a leaf has no gate"
     fixed = [not isinstance(x, Tensor) for x in node.inputs]
-    if node.op.name in _AS_IS:
-        return _AS_IS[node.op.name] + _setting(node)
+    if node.op.name in _DRAWN:
+        return _DRAWN[node.op.name] + _setting(node)
     if len(fixed) == 2 and fixed[0] != fixed[1]:
         return _with_constant(node, constant(node.inputs[fixed.index(True)]), first=fixed[0])
     constants = "".join(f" {constant(x)}" for x, is_fixed in zip(node.inputs, fixed, strict=True) if is_fixed)
-    return _INFIX.get(node.op.name, node.op.symbol) + constants + _setting(node)
+    return _symbol(node) + constants + _setting(node)
+
+
+def _symbol(node: Node) -> str:
+    assert node.op is not None, "a leaf has no symbol"
+    return _INFIX.get(node.op.name, _CALLED.get(node.op.name, node.op.symbol)).replace("_", " ")
 
 
 def _with_constant(node: Node, value: str, *, first: bool) -> str:
@@ -82,7 +93,7 @@ def _with_constant(node: Node, value: str, *, first: bool) -> str:
     assert node.op is not None, "a leaf has no gate"
     name, symbol = node.op.name, _INFIX.get(node.op.name)
     if symbol is None:
-        return f"{node.op.symbol} {value}"
+        return f"{_symbol(node)} {value}"
     if first and name not in _COMMUTES:
         return f"{value}{symbol}x"
     return f"x{_power(value)}" if name == "power" else f"{symbol}{value}"
@@ -105,10 +116,11 @@ def constant(value: Any) -> str:
 
 def _setting(node: Node) -> str:
     """The settings that a reader of the picture needs: an index, an axis."""
-    if "index" in node.params or "key" in node.params:
-        return f"[{_index(node.params.get('index', node.params.get('key')))}]"
+    assert node.op is not None, "a leaf has no settings"
+    if node.op.name == "getitem":
+        return f"[{_index(node.params['key'])}]"
     axis = node.params.get("axis")
-    return "" if axis is None else f" axis {axis}"
+    return "" if axis == node.op.signature.defaults.get("axis") else f" axis {axis}"
 
 
 def _index(index: Any) -> str:
