@@ -22,7 +22,7 @@ assert (x.grad, y.grad, z.grad) == (-4.0, -4.0, 3.0)
 
 # 3. The same as data: one row per edge of the backward pass.
 for edge in ad.ledger(f):
-    print(f"{edge.node.node.op.name}: {edge.upstream:+} × {edge.local:+} = {edge.product:+}")
+    print(f"through {edge.node.node.op.name}: {edge.upstream:+} × {edge.local:+} = {edge.product:+}")
 
 
 # 4. Functions in, functions out: derivatives of plain NumPy code, of any order.

@@ -107,33 +107,33 @@ def weight_penalty(net: ad.nn.Module) -> ad.Tensor:
 def sgd_momentum(inputs: Values, attrs: Values) -> Values:
     w = ad.Parameter(inputs["w"])
     optimizer = ad.optim.SGD({"w": w}, lr=attrs["lr"], momentum=attrs["momentum"])
-    return optimizer_step(optimizer, w, inputs, {"velocity": "velocity"})
+    return optimizer_step(optimizer, w, inputs, ["velocity"], ["velocity"])
 
 
 def rmsprop(inputs: Values, attrs: Values) -> Values:
     w = ad.Parameter(inputs["w"])
-    optimizer = ad.optim.RMSprop(
-        {"w": w}, lr=attrs["lr"], decay=attrs["decay_rate"], epsilon=attrs["epsilon"]
-    )
-    return optimizer_step(optimizer, w, inputs, {"cache": "cache"})
+    optimizer = ad.optim.RMSprop({"w": w}, lr=attrs["lr"], decay=attrs["decay_rate"], epsilon=attrs["epsilon"])
+    return optimizer_step(optimizer, w, inputs, ["cache"], ["cache"])
 
 
 def adam(inputs: Values, attrs: Values) -> Values:
     w = ad.Parameter(inputs["w"])
     settings = {name: attrs[name] for name in ("lr", "beta1", "beta2", "epsilon")}
     optimizer = ad.optim.Adam({"w": w}, **settings)
-    optimizer.state()["step"].assign(attrs["t_before"])
-    return optimizer_step(optimizer, w, inputs, {"m": "m", "v": "v"})
+    optimizer.state()["steps"].assign(attrs["t_before"])
+    return optimizer_step(optimizer, w, inputs, ["m", "v"], ["first", "second"])
 
 
-def optimizer_step(optimizer: Any, w: ad.Parameter, inputs: Values, buffers: dict[str, str]) -> Values:
-    """One step from the case's buffers (its name for each: ours)."""
-    state = optimizer.state()
-    for theirs, ours in buffers.items():
-        state[f"{ours}.w"].assign(np.array(inputs[theirs]))
+def optimizer_step(
+    optimizer: ad.optim.Optimizer, w: ad.Parameter, inputs: Values, theirs: list[str], ours: list[str]
+) -> Values:
+    """One step that starts from the case's buffers, which go by their names there and by ours here."""
+    buffers = dict(zip(theirs, (optimizer.state()[f"w.{name}"] for name in ours), strict=True))
+    for name, buffer in buffers.items():
+        buffer.assign(np.array(inputs[name]))
     ad.sum(w * np.array(inputs["dw"])).backward()
     optimizer.step()
-    return {"next_w": w.value} | {theirs: state[f"{ours}.w"].value for theirs, ours in buffers.items()}
+    return {"next_w": w.value} | {name: buffer.value for name, buffer in buffers.items()}
 
 
 # Adapters: indexing and recurrences

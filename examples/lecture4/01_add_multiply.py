@@ -14,7 +14,8 @@ f.backward()  # every wire gets its gradient, q too
 print(f.graph.text())
 print("\nupstream × local = downstream, in the order of the backward pass:")
 for edge in ad.ledger(f):
-    print(f"  {edge.node.node.op.name:8} {edge.upstream:+.0f} × {edge.local:+.0f} = {edge.product:+.0f}")
+    gate, wire = edge.node.node.op.name, edge.input.name
+    print(f"  {gate:8} df/d{wire} = {edge.upstream:+.0f} × {edge.local:+.0f} = {edge.product:+.0f}")
 
 assert (q.value, f.value) == (3, -12)
 assert (f.grad, q.grad, z.grad, x.grad, y.grad) == (1, -4, 3, -4, -4)

@@ -38,7 +38,8 @@ slide = [  # wire, tensor, value and gradient as the slide prints them
     ("+ 1", denominator, 1.37, -0.53),
     ("1/x", f, 0.73, 1.00),
 ]
-print("wire     value  slide   gradient  slide")
+print(f.graph.text(digits=2, width=110))
+print("\nwire     value  slide   gradient  slide")
 for name, wire, value, gradient in slide:
     print(f"{name:6} {wire.value:+7.4f}  {value:+5.2f}    {wire.grad:+7.4f}  {gradient:+5.2f}")
     assert abs(wire.value - value) <= 0.005, name

@@ -22,7 +22,7 @@ R = ad.sum(W**2).named("R")
 L = (data_loss + strength * R).named("L")
 L.backward()
 
-print(L.graph.text())
+print(L.graph.text(width=110))
 print("\nscores        ", scores.value)
 print(f"loss           {data_loss.value:.2f} of data + {strength} · {R.value:.4f} of weights = {L.value:.4f}")
 print("dL/db         ", b.grad, " one class is too close: it is pushed down, the correct one up")

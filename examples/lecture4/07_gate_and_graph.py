@@ -38,7 +38,7 @@ for node in graph.nodes:
 
 trace = graph.forward({"x": -2.0, "y": 5.0, "z": -4.0})
 gradients = graph.backward()
-print("f =", trace.output, " gradients:", gradients)
+print("f =", trace.output.item(), " gradients:", {name: float(g) for name, g in gradients.items()})
 assert float(trace.output) == -12
 assert gradients == {"x": -4, "y": -4, "z": 3}
 

@@ -56,17 +56,16 @@ def fit_tensor(op: Op, position: int, g: Any, like: Any) -> Any:
 
 
 def _summed(op: Op, position: int, m: Any, g: Any, shape: tuple[int, ...]) -> Any:
-    """Un-broadcast: sum over the axes that broadcasting added or stretched."""
+    """Un-broadcast: sum over the axes that broadcasting added or stretched; repeat a gradient that was left smaller."""
     extra = len(g.shape) - len(shape)
-    grown = tuple(range(extra)) + tuple(
-        i + extra for i, n in enumerate(shape) if n == 1 and extra >= 0 and g.shape[i + extra] != 1
-    )
-    summed = m.sum(g, axis=grown) if grown and extra >= 0 else g
-    if summed.size != int(np.prod(shape)):
-        if np.broadcast_shapes(g.shape, shape) != shape:
-            raise wrong_rule(op, position, g.shape, shape)
+    if extra > 0 and g.shape[extra:] == shape:  # the usual case, a bias: no axis was stretched
+        return m.sum(g, axis=tuple(range(extra)), keepdims=False)
+    if extra <= 0 and all(n in (1, wanted) for n, wanted in zip(g.shape, shape[-extra:], strict=True)):
         return m.broadcast_to(g, shape=shape)  # a rule may leave a gradient smaller where it is the same everywhere
-    return summed if summed.shape == shape else m.reshape(summed, shape=shape)
+    if extra < 0 or any(wanted not in (1, n) for n, wanted in zip(g.shape[extra:], shape, strict=True)):
+        raise wrong_rule(op, position, g.shape, shape)  # never reshaped: a transposed gradient has the right size, too
+    grown = tuple(i for i in range(len(g.shape)) if i < extra or shape[i - extra] == 1)
+    return m.reshape(m.sum(g, axis=grown, keepdims=False), shape=shape)
 
 
 def wrong_rule(op: Op, position: int, got: tuple[int, ...], expected: tuple[int, ...]) -> GradientError:
@@ -220,7 +219,7 @@ def _held_gradients(root: Tensor) -> dict[Tensor, Any]:
 
 def _seed(root: Tensor, upstream: Any) -> Any:
     if type(root) is not Tensor:
-        raise GradientError(_why_inactive(root))
+        raise GradientError(why_inactive(root))
     value = root._value
     if upstream is None:
         if type(value) is float:
@@ -239,17 +238,35 @@ def _seed(root: Tensor, upstream: Any) -> Any:
     return float(given) if type(value) is float else np.array(given, value.dtype)
 
 
-def _why_inactive(root: Tensor) -> str:
-    if root.dtype.kind != "f":
+def _history(root: Tensor) -> list[Tensor]:
+    """Inactive nodes that `root` was computed from, itself included, from the highest id down."""
+    seen = {root: None}
+    stack = [root]
+    while stack:
+        for x in stack.pop()._inputs:
+            if isinstance(x, Tensor) and not x.active and x not in seen:
+                seen[x] = None
+                stack.append(x)
+    return sorted(seen, key=_BY_ID, reverse=True)
+
+
+def why_inactive(root: Tensor, what: str = "backward") -> str:
+    """Why a tensor gets no gradient, in words: what its history says."""
+    history = _history(root)
+    for node in history:
+        op = node._rule.op
+        if op is not None and op.nondiff is not None and any(x.active for x in node._inputs if isinstance(x, Tensor)):
+            made = "" if node is root else f", from which this tensor was computed ({node.node.origin})"
+            return f"{what}: {op.name} has no gradient: {op.nondiff}{made}{here()}"
+    whole = next((x for x in history if x._rule.op is None and x.dtype.kind in "iu"), None)
+    if whole is not None or root.dtype.kind != "f":
+        dtype = (root if whole is None else whole).dtype
         return (
-            f"backward: {root.dtype} tensors have no gradients{here()}; make it floating: "
+            f"{what}: {dtype} tensors have no gradients{here()}; make them floating: "
             "ad.tensor([1.0, 2.0]), or ad.tensor(data, dtype=float)"
         )
-    op = root._rule.op
-    if op is not None and op.nondiff is not None:
-        return f"backward: {op.name} has no gradient: {op.nondiff}{here()}"
     return (
-        f"backward: this tensor depends on no tensor that gets a gradient{here()}; it was made by ad.constant, detach, "
+        f"{what}: this tensor depends on no tensor that gets a gradient{here()}; it was made by ad.constant, detach, "
         "stop_gradient, or inside ad.no_grad, or its parameters are frozen"
     )
 
@@ -306,6 +323,20 @@ def _add(table: dict[int, Any], node: Tensor, g: Any) -> None:
     table[id(node)] = g if held is None else held + g
 
 
+def _pulled(
+    op: Op, m: Any, i: int, active: tuple[bool, ...], g: Any, out: Any, xs: Sequence[Any], params: Mapping[str, Any]
+) -> Any:
+    """`op.pull`, with IEEE infinities where a Python float raises."""
+    try:
+        return op.pull(m, i, active, g, out, xs, params)
+    except ArithmeticError:
+        return op.pull(m, i, active, _ieee(g), _ieee(out), [_ieee(x) for x in xs], params)
+
+
+def _ieee(value: Any) -> Any:
+    return np.float64(value) if type(value) is float else value
+
+
 def _pull_into(
     table: dict[int, Any], node: Tensor, on_path: set[int], m: Any, fitted: Callable[..., Any]
 ) -> None:
@@ -317,7 +348,7 @@ def _pull_into(
     out = node if differentiable else node._value
     for i, x in enumerate(node._inputs):
         if id(x) in on_path:
-            term = op.pull(m, i, node._rule.active, g, out, xs, node._params)
+            term = _pulled(op, m, i, node._rule.active, g, out, xs, node._params)
             if term is not None:
                 _add(table, x, fitted(op, i, term, xs[i]))
 
@@ -341,7 +372,11 @@ def _pushed(node: Tensor, table: dict[int, Any], differentiable: bool) -> Any:
     xs = node._inputs if differentiable else [value_of(x) for x in node._inputs]
     out = node if differentiable else node._value
     m = TENSORS if differentiable else ARRAYS
-    term = op.push(m, node._rule.active, incoming, out, xs, node._params)
+    try:
+        term = op.push(m, node._rule.active, incoming, out, xs, node._params)
+    except ArithmeticError:
+        given = [_ieee(t) for t in incoming]
+        term = op.push(m, node._rule.active, given, _ieee(out), [_ieee(x) for x in xs], node._params)
     return (fit_tensor if differentiable else fit)(op, 0, term, out)
 
 
@@ -404,10 +439,10 @@ def _edges(node: Tensor) -> Iterable[Edge]:
     for i, x in enumerate(node._inputs):
         if not active[i]:
             continue
-        term = op.pull(ARRAYS, i, active, node._grad, node._value, xs, node._params)
+        term = _pulled(op, ARRAYS, i, active, node._grad, node._value, xs, node._params)
         if term is None:
             continue
-        local = op.pull(ARRAYS, i, active, 1.0, node._value, xs, node._params) if op.scalar else None
+        local = _pulled(op, ARRAYS, i, active, 1.0, node._value, xs, node._params) if op.scalar else None
         shown = None if local is None else as_array(np.broadcast_to(local, node.shape))
         yield Edge(node, x, i, as_array(node._grad), shown, as_array(fit(op, i, term, xs[i])))
 

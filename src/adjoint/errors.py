@@ -9,7 +9,8 @@
     ├── LabelError (ValueError)        a class label outside the range of the scores
     ├── DataError (ValueError)         a table, data set or batch that cannot be used
     ├── ExpressionError (ValueError)   a text that is not an expression of `adjoint explain`
-    └── ModelFileError (ValueError)    a file that is not a model of ours, or a damaged one
+    ├── ModelFileError (ValueError)    a file that is not a model of ours, or a damaged one
+    └── NumericalError (ArithmeticError)  a computation whose numbers became infinite or NaN
 
 Every class also derives from the builtin that a NumPy user would catch. A message reads
 `op: expected …, got … (argument, shapes), at FILE:LINE in net.layers.1; what to do`.
@@ -56,3 +57,7 @@ class ExpressionError(AdjointError, ValueError):
 
 class ModelFileError(AdjointError, ValueError):
     """A file that is not a model of this library, or a damaged one."""
+
+
+class NumericalError(AdjointError, ArithmeticError):
+    """A computation whose numbers became infinite or NaN, such as a training that diverged."""

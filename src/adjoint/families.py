@@ -12,11 +12,11 @@ engine selects instead of multiplying: an infinite upstream must not make 0·∞
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from adjoint.op import Abstract, Op, shape_error
+from adjoint.op import SHARED, Abstract, Op, Shared, Signature, shape_error
 from adjoint.vocabulary import ARRAYS, over_axis
 
 LocalRule = Callable[..., Any] | None
@@ -45,7 +45,7 @@ def scale(m: Any, upstream: Any, local: Any) -> Any:
 
 
 def share(m: Any, wins: Any, ties: Any, active: tuple[bool, ...]) -> Select:
-    """Local gradient of the larger (or smaller) of two: all to the winner; at a tie half, or nothing beside a constant."""
+    """Local gradient of a max or min gate: all to the winner; at a tie half, or nothing beside a constant."""
     return Select(wins, 1.0, Select(ties, 0.5, 0.0) if all(active) else 0.0)
 
 
@@ -73,13 +73,23 @@ class Elementwise(Op):
         return self
 
     @property
+    def shared(self) -> Shared:
+        """One input gives the shape, several broadcast."""
+        return _ONE_INPUT if len(self.signature.inputs) == 1 else _BROADCAST
+
+    @property
     def has_rule(self) -> bool:
         """True if local gradients are stated."""
         return bool(self.locals)
 
     def evaluate(self, values: Sequence[Any], params: Mapping[str, Any]) -> Any:
         """The value; a Python float if all inputs are Python numbers."""
-        value = super().evaluate(values, params)
+        try:
+            value = self.forward(ARRAYS, *values)
+        except ArithmeticError:  # a Python float raises where IEEE has an infinity or NaN
+            value = self.forward(ARRAYS, *[np.float64(v) if type(v) is float else v for v in values])
+        if type(value) is bool:
+            return np.bool_(value)
         return float(value) if isinstance(value, float) and _all_python(values) else value
 
     def abstract(self, inputs: Sequence[Abstract], params: Mapping[str, Any]) -> Abstract:
@@ -121,6 +131,17 @@ class Elementwise(Op):
                 term = scale(m, t, self.local_gradient(m, i, active, out, xs))
                 total = term if total is None else total + term
         return total
+
+
+_ONE_INPUT: Final = SHARED._replace(
+    returns="Of the shape of x: a Tensor if x is one, else an array or a number.",
+    raises="DTypeError\n    For complex numbers, text or ragged lists.",
+)
+_BROADCAST: Final = SHARED._replace(
+    inputs="number, array or Tensor, of shapes that broadcast",
+    returns="Of the broadcast shape: a Tensor if an input is one, else an array or a number.",
+    raises=f"ShapeError\n    If the shapes do not broadcast.\n{_ONE_INPUT.raises}",
+)
 
 
 def _broadcast_fix(shapes: list[tuple[int, ...]]) -> str:
@@ -180,9 +201,16 @@ class Reduction(Op):
     def __init__(self, forward: Callable[..., Any], *, needs_elements: bool = False, **settings: Any) -> None:
         super().__init__(forward, **settings)
         self.needs_elements = needs_elements  # a maximum over no elements does not exist, a sum over none is 0
-        self.signature = self.signature._replace(
-            params=("axis", "keepdims"), defaults={"axis": None, "keepdims": False}
-        )
+
+    @property
+    def shared(self) -> Shared:
+        """What reduces and what is left of the shape."""
+        return _REDUCED
+
+    def read_signature(self, forward: Callable[..., Any]) -> Signature:
+        """The input that the forward rule has; every reduction has an axis and keepdims beside it."""
+        defaults = {"axis": None, "keepdims": False}
+        return Signature.of(forward)._replace(params=("axis", "keepdims"), defaults=defaults)
 
     def local(self, rule: Callable[..., Any]) -> Reduction:
         """State d out / d x for each element of x: a rule `(m, out, x)`; out has its axes kept."""
@@ -214,6 +242,8 @@ class Reduction(Op):
         rank = len(shape)
         if axis is None:
             return tuple(range(rank))
+        if type(axis) is int and -rank <= axis < rank:
+            return (axis % rank,)
         axes = tuple(int(a) for a in axis) if isinstance(axis, tuple | list) else (int(axis),)
         for a in axes:
             if not -rank <= a < rank:
@@ -237,7 +267,7 @@ class Reduction(Op):
         """Expand(g) × local."""
         x = xs[0]
         bound, local, kept = self._local(m, out, x, params)
-        return m.broadcast_to(scale(bound, m.reshape(g, shape=kept), local), shape=x.shape)
+        return scale(bound, m.reshape(g, shape=kept), local)  # the engine repeats it where it is still kept at size 1
 
     def push(
         self, m: Any, active: tuple[bool, ...], tangents: Sequence[Any], out: Any, xs: Sequence[Any], params: Any
@@ -245,6 +275,13 @@ class Reduction(Op):
         """Sum(tangent × local)."""
         bound, local, _ = self._local(m, out, xs[0], params)
         return m.reshape(bound.sum(scale(bound, tangents[0], local)), shape=out.shape)
+
+
+_REDUCED: Final = SHARED._replace(
+    settings={"axis": "int, tuple of int, or None for all axes", "keepdims": "bool"},
+    returns="Without these axes (of size 1 there, with keepdims): a Tensor if x is one, else an array or a number.",
+    raises="ShapeError\n    If there is no such axis, or no element that the result could be made of.",
+)
 
 
 def _kept(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ from adjoint.errors import AdjointError, GradientError
 from adjoint.families import General
 from adjoint.op import Abstract
 from adjoint.recording import here, mode
-from adjoint.tensor import Tensor
+from adjoint.tensor import Tensor, as_array, owned
 
 
 class _GateOp(General):
@@ -25,12 +25,19 @@ class _GateOp(General):
 
     def evaluate(self, values: Sequence[Any], params: Any) -> Any:
         use: Gate = params["gate"]
-        value = use.forward(*values)
+        value = use.forward(*map(_seen, values))
         if isinstance(value, Tensor):
             value = value._value
+        if type(value) is int:
+            value = float(value)
         if not isinstance(value, float | np.ndarray | np.generic):
-            raise GradientError(f"{use.name}: expected forward to return one array or number, got {type(value).__name__}")
-        return value
+            raise GradientError(
+                f"{use.name}: expected forward to return one array or number, got {type(value).__name__}{here()}"
+            )
+        return owned(value)  # the gate may keep it, and change what it kept in its next use
+
+    def diagnosis(self, values: Sequence[Any], params: Any, error: Exception) -> AdjointError:
+        raise error  # it comes from the user's own code, and its traceback says from where
 
     def abstract(self, inputs: Sequence[Abstract], params: Any) -> Abstract:
         return Abstract.of(copy.copy(params["gate"]).forward(*(x.specimen() for x in inputs)))
@@ -39,14 +46,44 @@ class _GateOp(General):
         self, m: Any, position: int, active: tuple[bool, ...], g: Any, out: Any, xs: Sequence[Any], params: Any
     ) -> Any:
         use: Gate = params["gate"]
-        terms = use.again(xs, g) if isinstance(out, Tensor) else use.backward(g)
+        terms = use.again(xs, g) if isinstance(out, Tensor) else use.once(g, last=not any(active[position + 1 :]))
         given = terms if isinstance(terms, tuple | list) else (terms,)
         if len(given) != len(xs):
             raise GradientError(
                 f"{use.name}: expected backward to return one gradient per input ({len(xs)}), got {len(given)}"
             )
         term = given[position]
+        _check_shape(use, position, term, xs[position])
         return term._value if isinstance(term, Tensor) and not isinstance(out, Tensor) else term
+
+    def push(
+        self, m: Any, active: tuple[bool, ...], tangents: Sequence[Any], out: Any, xs: Sequence[Any], params: Any
+    ) -> Any:
+        raise GradientError(
+            f"{params['gate'].name}: states how gradients go backward, not how tangents go forward{here()}; "
+            "use grad or vjp instead of jvp, or write the function of operators"
+        )
+
+
+def _seen(value: Any) -> Any:
+    """A recorded value as a gate may see it: not to be changed in place."""
+    return as_array(value) if isinstance(value, np.ndarray) else value
+
+
+def _check_shape(use: Gate, position: int, term: Any, x: Any) -> None:
+    got, expected = np.shape(term), np.shape(x)
+    if term is not None and got != expected and not _sums_to(got, expected):
+        raise GradientError(
+            f"{use.name}: expected backward to return shape {expected} for input {position + 1} (the shape of that input, "
+            f"or one that sums to it), got {got}{here()}"
+        )
+
+
+def _sums_to(got: tuple[int, ...], expected: tuple[int, ...]) -> bool:
+    try:
+        return np.broadcast_shapes(got, expected) in (got, expected)
+    except ValueError:
+        return False
 
 
 def _gate_forward(m, *xs, gate):  # type: ignore[no-untyped-def]
@@ -116,6 +153,14 @@ class Gate:
     def __call__(self, *xs: Any) -> Any:
         """Compute and record; every call gets a copy of the gate, so that its state belongs to that use."""
         return _GATE.apply(*xs, gate=copy.copy(self))
+
+    def once(self, g: Any, *, last: bool) -> Any:
+        """`backward` on plain values: run once per pass, though its gradients are asked for input by input."""
+        kept = self.__dict__.pop("_terms", None)
+        terms = kept[1] if kept is not None and kept[0] is g else self.backward(_seen(g))
+        if not last:
+            self.__dict__["_terms"] = g, terms
+        return terms
 
     def again(self, xs: Sequence[Any], g: Any) -> Any:
         """`backward` over Tensors, for a derivative of the derivative."""

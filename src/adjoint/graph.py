@@ -14,7 +14,7 @@ from typing import Any
 from adjoint.errors import GradientError, ShapeError
 from adjoint.leaves import tensor
 from adjoint.recording import here
-from adjoint.tensor import Array, Tensor, attach
+from adjoint.tensor import Array, Tensor, attach, new, record
 
 
 class Trace:
@@ -29,20 +29,23 @@ class Trace:
         """The tensor of this run for a node of the graph, or for a name."""
         if isinstance(node, Tensor):
             return self._nodes[node]
-        named = {t.name: t for t in self._nodes.values() if t.name is not None}
+        named = self._named()
         if node not in named:
             raise GradientError(f"trace: expected a name of the graph, one of {sorted(named)}, got {node!r}{here()}")
         return named[node]
 
+    def _named(self) -> dict[str, Tensor]:
+        return {t.name: t for t in self._nodes.values() if t.name is not None} | self.inputs
+
     @property
     def values(self) -> dict[str, Array]:
         """Values of all named nodes."""
-        return {t.name: t.value for t in self._nodes.values() if t.name is not None}
+        return {name: t.value for name, t in self._named().items()}
 
     @property
     def gradients(self) -> dict[str, Array | None]:
         """Gradients of all named nodes; None before `backward`."""
-        return {t.name: t.grad for t in self._nodes.values() if t.name is not None}
+        return {name: t.grad for name, t in self._named().items()}
 
     def backward(self, upstream: Any = None) -> dict[str, Array | None]:
         """Send the upstream gradient (1 for a scalar) back; the gradients of the inputs by name."""
@@ -100,32 +103,47 @@ class Graph:
         if unknown:
             raise GradientError(f"forward: expected inputs among {sorted(self.inputs)}, got {unknown[0]!r}{here()}")
         leaves = {t: self._leaf(name, t, given) for name, t in self.inputs.items()}
-        new = dict(leaves)
+        run = dict(leaves)
         for node in self.nodes:
-            if node not in new:
-                new[node] = self._again(node, new)
-        self.trace = Trace(new[self.output], {name: new[t] for name, t in self.inputs.items()}, new)
+            if node not in run:
+                run[node] = self._again(node, run)
+        self.trace = Trace(run[self.output], {name: run[t] for name, t in self.inputs.items()}, run)
         return self.trace
 
     def _leaf(self, name: str, old: Tensor, given: Mapping[str, Any]) -> Tensor:
         if name not in given:
-            return old
-        fresh = given[name] if isinstance(given[name], Tensor) else tensor(given[name])
+            return _another(old)
+        fresh = given[name] if isinstance(given[name], Tensor) else _in_kind(given[name], old, name)
         if fresh.shape != old.shape:
             raise ShapeError(f"forward: expected shape {old.shape} for {name!r}, got {fresh.shape}{here()}")
-        return fresh.named(name)
+        return fresh
 
-    def _again(self, node: Tensor, new: Mapping[Tensor, Tensor]) -> Tensor:
+    def _again(self, node: Tensor, run: Mapping[Tensor, Tensor]) -> Tensor:
         op = node._rule.op
         if op is None:
-            return node
-        inputs = [new[x] if isinstance(x, Tensor) else x for x in node._inputs]
+            return _another(node)
+        inputs = [run[x] if isinstance(x, Tensor) else x for x in node._inputs]
         result: Tensor = op.apply(*inputs, **node._params)
         return result if node.name is None else result.named(node.name)
 
     def backward(self, upstream: Any = None) -> dict[str, Array | None]:
         """`backward` of the latest trace (of a first one at the recorded inputs, if there is none)."""
         return (self.trace or self.forward()).backward(upstream)
+
+
+def _another(old: Tensor) -> Tensor:
+    """A leaf of this run with the value (and, for the read of a Parameter, the source) of a recorded one."""
+    if type(old) is not Tensor:  # it gets no gradient that a later run could overwrite
+        return old
+    return record(new(Tensor), old._rule, old._value, old._inputs, old._params, old._name)  # type: ignore[no-any-return]
+
+
+def _in_kind(value: Any, old: Tensor, name: str) -> Tensor:
+    """A number or array as a leaf in place of `old`; whole numbers in place of floating ones become floating."""
+    if type(value) is int and type(old._value) is float:
+        value = float(value)
+    dtype = old.dtype if old.dtype.kind == "f" and type(value) is not float else None
+    return tensor(value, dtype=dtype, name=name)
 
 
 def _nodes_of(output: Tensor) -> tuple[Tensor, ...]:

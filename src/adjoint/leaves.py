@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from adjoint.errors import DTypeError, ImmutableError
-from adjoint.recording import here
-from adjoint.tensor import LEAF, NO_PARAMS, Constant, Rule, Tensor, add_to_slot, leaf, new, plain_value, record, refusal
+from adjoint.errors import DTypeError, ImmutableError, ShapeError
+from adjoint.recording import MODE, here
+from adjoint.tensor import LEAF, NO_PARAMS, Constant, Rule, Tensor, add_to_slot, leaf, new, plain_value, record
 
 
 class State(Tensor):
@@ -41,9 +41,7 @@ class State(Tensor):
     _trainable: bool
 
     def __init__(self, value: Any, name: str | None = None, dtype: Any = None) -> None:
-        source = value._leave(type(self).__name__) if isinstance(value, Tensor) else value
-        stored = source if dtype is None and type(source) is float else np.array(source, dtype=dtype)
-        record(self, LEAF, plain_value(stored, type(self).__name__), (), NO_PARAMS, name)
+        record(self, LEAF, _copied(value, dtype, type(self).__name__), (), NO_PARAMS, name)
         self._read = None
         self._trainable = self._default_trainable
 
@@ -56,7 +54,7 @@ class State(Tensor):
         """Set a new value of the same shape; it is copied and cast to the dtype of this leaf."""
         source = value._value if isinstance(value, Tensor) else plain_value(value, "assign")
         if np.shape(source) != self.shape:
-            raise DTypeError(
+            raise ShapeError(
                 f"assign: expected shape {self.shape}, got {np.shape(source)} ({self._name or 'unnamed'}){here()}"
             )
         self.replace(float(source) if type(self._value) is float else np.array(source, dtype=self.dtype))
@@ -68,6 +66,11 @@ class State(Tensor):
 
     def read(self) -> Tensor:
         """The value of this moment as a node; the same node until the next assignment."""
+        current = MODE.get()
+        if current is not None and current.reads is not None:
+            value, wrapper = current.reads.get(self, (None, None))
+            if wrapper is not None and value is self._value:
+                return wrapper  # type: ignore[no-any-return]
         node = None if self._read is None else self._read()
         if node is None:
             node = self.fresh_read()
@@ -147,7 +150,7 @@ def _copied(value: Any, dtype: Any, what: str) -> Any:
     if type(value) in (list, tuple):
         value = _unwrap(value, what)
     stored = plain_value(value, what)
-    return np.array(stored, dtype=dtype)
+    return np.array(stored) if dtype is None else plain_value(np.array(stored, dtype=dtype), what)
 
 
 def _unwrap(value: Any, what: str) -> Any:
@@ -187,8 +190,6 @@ def tensor(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     if type(value) is float and dtype is None:
         return record(new(Tensor), LEAF, value, (), NO_PARAMS, name)  # type: ignore[no-any-return]
     stored = _copied(value, dtype, "tensor")
-    if type(stored) is not float and stored.dtype.kind == "c":
-        raise DTypeError(f"tensor: {refusal(stored.dtype, value)}{here()}")
     kind = Tensor if type(stored) is float or stored.dtype.kind == "f" else Constant
     return leaf(stored, name, kind)
 

@@ -95,10 +95,64 @@ class Signature(NamedTuple):
         defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
         return cls(inputs, variadic, params, defaults)
 
+    def public(self) -> inspect.Signature:
+        """The signature that callers see: without `m`, and several inputs as one list."""
+        every = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in self.inputs + self.params]
+        return inspect.Signature([p.replace(default=self.defaults.get(p.name, p.empty)) for p in every])
+
     def __str__(self) -> str:
         names = [f"[{self.inputs[0]}, …]"] if self.variadic else list(self.inputs)
         names += self.params
         return ", ".join(f"{n}={self.defaults[n]!r}" if n in self.defaults else n for n in names)
+
+
+class Shared(NamedTuple):
+    """The sections that the docstrings of a family of ops share; each op writes only what is its own."""
+
+    inputs: str
+    settings: Mapping[str, str]
+    returns: str
+    raises: str
+
+    def complete(self, doc: str | None, signature: Signature) -> str | None:
+        """A docstring with Parameters and Returns before its Gradient, and Raises before its Example."""
+        if doc is None:
+            return None
+        top, gradient, rest = inspect.cleandoc(doc).partition("\n\nGradient:")
+        formula, example, source = rest.partition("\n\nExample\n")
+        before = f"\n\nParameters\n----------\n{self.parameters(signature)}\n\nReturns\n-------\n{self.returns}"
+        return f"{top}{before}{gradient}{formula}\n\nRaises\n------\n{self.raises}{example}{source}"
+
+    def parameters(self, signature: Signature) -> str:
+        """One line per setting, after one for all inputs."""
+        names, defaults = signature.inputs, signature.defaults
+        left_out = ", ".join(f"{n}={defaults[n]!r}" for n in names if n in defaults)
+        kind = f"sequence of ({self.inputs})" if signature.variadic else self.inputs
+        lines = [f"{', '.join(names)} : {kind}" + (f" ({left_out} if left out)" if left_out else "")]
+        for n in signature.params:
+            setting = f"{n} : {self.settings[n]}" if n in self.settings else n
+            lines.append(setting + (f", default {defaults[n]!r}" if n in defaults else ""))
+        return "\n".join(lines)
+
+
+SHARED: Final = Shared(
+    inputs="number, array or Tensor",
+    settings={
+        "axis": "int",
+        "axes": "tuple of int, or None for the reverse order",
+        "dtype": "NumPy dtype",
+        "gate": "Gate",
+        "high": "int",
+        "key": "what stands in x[…]: integers, slices, None, Ellipsis, arrays of integers, a boolean mask",
+        "low": "int",
+        "n": "int",
+        "seed": "int",
+        "shape": "tuple of int",
+        "subscripts": 'str such as "ij,jk->ik"',
+    },
+    returns="A Tensor if an input is one, else an array or a number.",
+    raises="ShapeError, DTypeError\n    If an input or a setting does not fit.",
+)
 
 
 class Op:
@@ -123,11 +177,14 @@ class Op:
     ) -> None:
         self.name = name or forward.__name__.rstrip("_")
         self.__name__ = self.name
-        self.__doc__ = forward.__doc__
         self.__module__ = forward.__module__
         self.__wrapped__ = forward
         self.forward = forward
-        self.signature = Signature.of(forward)
+        self.signature = self.read_signature(forward)
+        self.__signature__ = self.signature.public()
+        self.__doc__ = self.shared.complete(forward.__doc__, self.signature)
+        self._defaults = {n: v for n, v in self.signature.defaults.items() if n in self.signature.params}
+        self._arity = -1 if self.signature.params or self.signature.variadic else len(self.signature.inputs)
         self.symbol = symbol or self.name
         self.nondiff = nondiff
         self.kink = kink
@@ -136,16 +193,26 @@ class Op:
         self.cases: tuple[Case, ...] = ()
         self.kinks: tuple[Kink, ...] = ()
         self.winner: Callable[..., Any] | None = None
-        self._rules: dict[tuple[tuple[bool, ...], bool], Rule] = {}
+        self._rules: dict[tuple[bool, ...], Rule] = {}
+        self._scalar_rules: dict[tuple[bool, ...], Rule] = {}
         REGISTRY[self.name] = self
 
     @cached_property
     def call(self) -> Callable[..., Any]:
         """The call with inputs by position, by the fastest path there is."""
-        return ENGINE.build_call(self) if self.scalar else self.apply
+        return ENGINE.build_call(self)
 
     def __repr__(self) -> str:
         return f"<op {self.name}({self.signature})>"
+
+    @property
+    def shared(self) -> Shared:
+        """What its docstring shares with those of its family."""
+        return SHARED
+
+    def read_signature(self, forward: Callable[..., Any]) -> Signature:
+        """Inputs and params, as the forward rule has them."""
+        return Signature.of(forward)
 
     # --- what the families say --------------------------------------------------------------------------------------
 
@@ -194,6 +261,8 @@ class Op:
     # --- calling ----------------------------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
+        if not settings and len(args) == self._arity:
+            return self.call(*args)
         signature = self.signature
         if signature.variadic and args:
             return self.apply(*args[0], **self._params(args[1:], settings))
@@ -216,6 +285,10 @@ class Op:
 
     def _params(self, values: tuple[Any, ...], settings: dict[str, Any]) -> dict[str, Any]:
         names = self.signature.params
+        if not values:
+            given = {**self._defaults, **settings}
+            if len(given) == len(names):
+                return given
         if len(values) > len(names) or not settings.keys() <= set(names):
             wrong = sorted(settings.keys() - set(names)) or f"{len(values) - len(names)} too many by position"
             raise TypeError(f"{self.name}({self.signature}): got unexpected arguments: {wrong}{here()}")
@@ -229,45 +302,31 @@ class Op:
 
     def apply(self, *inputs: Any, **params: Any) -> Any:
         """Compute, and record a node if a Tensor takes part."""
-        nodes: list[Any] = []
-        values: list[Any] = []
-        active: list[bool] = []
-        tensors = False
-        for x in inputs:
-            if type(x) is not Tensor and type(x) is not float and type(x) is not np.ndarray:
-                x = operand(self, x)
-            if isinstance(x, Tensor):
-                tensors = True
-                active.append(type(x) is Tensor)
-                values.append(x._value)
-            else:
-                active.append(False)
-                values.append(x)
-            nodes.append(x)
-        value = self._evaluated(values, params)
-        if not tensors:
-            return value
-        current = MODE.get()
-        if current is not None and not current.record:
-            return leaf(value, None, Constant)
-        return self._recorded(tuple(active), value, nodes, params)
-
-    def _recorded(self, active: tuple[bool, ...], value: Any, nodes: list[Any], params: Mapping[str, Any]) -> Tensor:
-        flows = self.nondiff is None and True in active
-        if flows:  # a plain array could be changed by its owner before the backward pass reads it
-            nodes = [owned(x) if type(x) is np.ndarray else x for x in nodes]
-        rule = self.rule(active, type(value) is float)
-        node: Tensor = record(new(Tensor if flows else Constant), rule, value, tuple(nodes), params or NO_PARAMS)
-        return node
-
-    def _evaluated(self, values: list[Any], params: Mapping[str, Any]) -> Any:
+        kinds = {*map(type, inputs)}
+        if kinds == _TENSOR_ONLY:
+            values = [x._value for x in inputs]
+        else:
+            if not kinds <= _PLAIN_KINDS:
+                inputs = tuple([operand(self, x) for x in inputs])
+            values = [x._value if isinstance(x, Tensor) else x for x in inputs]
         try:
             value = self.evaluate(values, params)
         except AdjointError:
             raise
         except (ValueError, TypeError, IndexError) as error:
             raise self.diagnosis(values, params, error) from None
-        return np.float64(value) if type(value) is float and not self.scalar else value
+        active = tuple([type(x) is Tensor for x in inputs])
+        flows = self.nondiff is None and True in active
+        if not flows and not any(isinstance(x, Tensor) for x in inputs):
+            return value
+        current = MODE.get()
+        if current is not None and not current.record:
+            return leaf(value, None, Constant)
+        if flows and False in active:  # a plain array could be changed by its owner before the backward pass reads it
+            inputs = tuple([owned(plain_value(x, self.name)) if type(x) is np.ndarray else x for x in inputs])
+        rules = self._scalar_rules if type(value) is float else self._rules
+        rule = rules.get(active) or self.rule(active, type(value) is float)
+        return record(new(Tensor if flows else Constant), rule, value, inputs, params or NO_PARAMS)
 
     def diagnosis(self, values: Sequence[Any], params: Mapping[str, Any], error: Exception) -> AdjointError:
         """The error in our words: what the shape rule objects to, else what NumPy said."""
@@ -283,16 +342,18 @@ class Op:
 
     def rule(self, active: tuple[bool, ...], scalar: bool = False) -> Rule:
         """The rule shared by all nodes of this op with this pattern of active inputs."""
-        rule = self._rules.get((active, scalar))
-        if rule is None:
-            rule = self._rules[active, scalar] = Rule(self, active, self._first_pull)
-        return rule
+        return (self._scalar_rules if scalar else self._rules).setdefault(active, Rule(self, active, self._first_pull))
 
     def _first_pull(self, node: Tensor, g: Any) -> None:
         """Build the gradient carrier when the first backward pass needs it."""
         rule = node._rule
         rule.pull = ENGINE.build_pull(self, rule.active, type(node._value) is float)
         rule.pull(node, g)
+
+
+#: Inputs that a node stores as they are; everything else goes through `operand`.
+_PLAIN_KINDS: Final = frozenset({Tensor, float})
+_TENSOR_ONLY: Final = frozenset({Tensor})
 
 
 def operand(op: Op, x: Any) -> Any:

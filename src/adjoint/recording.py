@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import CodeType
@@ -48,6 +48,8 @@ class Mode(NamedTuple):
     record: bool = True
     transforms: int = 0
     scope: Scope | None = None
+    #: Of each Parameter that an open transform has wrapped: the value that was wrapped, and the wrapper that reads give.
+    reads: Mapping[Any, tuple[Any, Any]] | None = None
 
 
 MODE: Final[ContextVar[Mode | None]] = ContextVar("adjoint_mode", default=None)

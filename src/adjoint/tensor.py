@@ -89,8 +89,10 @@ def plain_value(value: Any, what: str = "tensor") -> Any:
         return np.int64(value)
     try:
         array = value if isinstance(value, np.ndarray | np.generic) else np.asarray(value)
-    except ValueError as error:
-        raise DTypeError(f"{what}: expected numbers in a regular array, got {_kind(value)} ({error}){here()}") from None
+    except ValueError:
+        raise DTypeError(
+            f"{what}: expected numbers in a regular array, got {_kind(value)} with rows of different lengths{here()}"
+        ) from None
     if array.dtype.kind in "fiub":
         return array
     raise DTypeError(f"{what}: {refusal(array.dtype, value)}{here()}")
@@ -279,7 +281,7 @@ class Tensor:
         return self.value
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        array = self._leave("__array__")
+        array = self._leave("np.asarray")
         if dtype is not None and array.dtype != dtype:
             if copy is False:
                 raise ValueError(f"cannot make an array of dtype {dtype} from {array.dtype} without a copy")
@@ -313,6 +315,8 @@ class Tensor:
 
     def __dlpack__(self, **options: Any) -> Any:
         # a DLPack consumer may write: it gets a copy, since recorded values never change
+        if options.get("copy") is False:
+            raise BufferError("a Tensor is given away as a copy only: its value must never change; pass copy=None")
         return np.array(self._leave("__dlpack__")).__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:

@@ -10,14 +10,13 @@ which is how derivatives of any order and mixed modes arise.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from adjoint.autodiff import gradients, tangents
+from adjoint.autodiff import gradients, tangents, why_inactive
 from adjoint.errors import DTypeError, GradientError
-from adjoint.leaves import Parameter
+from adjoint.leaves import Parameter, State
 from adjoint.recording import MODE, PLAIN, here, mode, transforming
 from adjoint.tensor import Tensor, leaf, owned, plain_value
 from adjoint.vocabulary import TENSORS
@@ -31,6 +30,17 @@ class Parametrised(Protocol):
 
     def parameters(self) -> Mapping[str, Parameter]:
         """Parameters by path."""
+        ...
+
+
+@runtime_checkable
+class Structured(Protocol):
+    """A Jacobian: its entries are what a derivative of it goes through."""
+
+    structure: str
+
+    def todense(self) -> Any:
+        """All entries."""
         ...
 
 
@@ -84,8 +94,7 @@ class Run(NamedTuple):
 
     def pull(self, cotangents: Sequence[Any]) -> list[Any]:
         """Gradients of Σ output · cotangent with respect to the inputs."""
-        differentiable = self.differentiable or transforming()
-        found = gradients(*self._active_outputs(cotangents), self.inputs, differentiable)
+        found = gradients(*self._active_outputs(cotangents), self.inputs, self.differentiable)
         return [_zero_like(x) if g is None else g for x, g in zip(self.inputs, found, strict=True)]
 
     def _active_outputs(self, cotangents: Sequence[Any]) -> tuple[list[Tensor], list[Any]]:
@@ -117,16 +126,25 @@ def run(f: Function, args: Sequence[Any], argnums: int | Sequence[int], *, has_a
     differentiable = transforming() or any(isinstance(x, Tensor) and not isinstance(x, Parameter) for x in leaves)
     outer = MODE.get() or PLAIN
     wrapped = [_wrapped(x, what) for x in leaves]
-    with mode(record=True, transforms=outer.transforms + 1), _installed(leaves, wrapped):
+    reads = {**(outer.reads or {}), **_reads(leaves, wrapped)}
+    with mode(record=True, transforms=outer.transforms + 1, reads=reads or None):
         result = f(*_replaced(args, argnums, recipe, leaves, wrapped))
-    result, aux = _split_aux(result, has_aux, what)
-    outputs, output_recipe = flatten(result)
+        result, aux = _split_aux(result, has_aux, what)
+        outputs, output_recipe = flatten(result)
+        outputs = [_recorded(x) for x in outputs]
     for x in outputs:
         if not isinstance(x, Tensor):
             plain_value(x, what)
     aux_leaves, aux_recipe = flatten(aux)
     aux = unflatten(aux_recipe, [x if differentiable else _plain(x) for x in aux_leaves])
     return Run(wrapped, recipe, outputs, output_recipe, aux, differentiable)
+
+
+def _recorded(x: Any) -> Any:
+    """A result as the node that it stands for: the read of a Parameter, the entries of a Jacobian."""
+    if isinstance(x, State):
+        return x.read()
+    return x.todense() if isinstance(x, Structured) else x
 
 
 def _chosen(args: Sequence[Any], argnums: int | Sequence[int], what: str) -> tuple[Any, ...]:
@@ -160,20 +178,9 @@ def _wrapped(x: Any, what: str) -> Tensor:
     return node.named(x._name) if isinstance(x, Tensor) and x._name else node
 
 
-@contextmanager
-def _installed(leaves: Sequence[Any], wrapped: Sequence[Tensor]) -> Iterator[None]:
-    """While the function runs, reading a wrapped Parameter gives its wrapper."""
-    import weakref
-
-    pairs = [(x, w) for x, w in zip(leaves, wrapped, strict=True) if isinstance(x, Parameter)]
-    before = [x._read for x, _ in pairs]
-    for x, w in pairs:
-        x._read = weakref.ref(w)
-    try:
-        yield
-    finally:
-        for (x, _), old in zip(pairs, before, strict=True):
-            x._read = old
+def _reads(leaves: Sequence[Any], wrapped: Sequence[Tensor]) -> dict[State, tuple[Any, Tensor]]:
+    """While the function runs, reading a wrapped Parameter gives its wrapper, as long as its value is still this one."""
+    return {x: (x._value, w) for x, w in zip(leaves, wrapped, strict=True) if isinstance(x, Parameter)}
 
 
 def _replaced(
@@ -216,6 +223,8 @@ def _scalar_output(done: Run, what: str) -> Any:
             + f"{here()}; reduce it to a loss (.sum(), .mean()), or use ad.jacobian or ad.vjp"
         )
     out = done.outputs[0]
+    if isinstance(out, Tensor) and out.dtype.kind != "f":
+        raise GradientError(why_inactive(out, what))
     value = out._value if isinstance(out, Tensor) else out
     return 1.0 if type(value) in (float, int) else np.ones_like(value)
 
@@ -310,7 +319,10 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
 
     def pull(cotangent: Any) -> Any:
         given = _matched(cotangent, done.outputs, done.output_recipe, "vjp: cotangent")
-        return unflatten(done.recipe, [done.finished(g) for g in done.pull(given)])
+        # whether the result must stay differentiable depends on where `pull` is called, not on where it was made
+        differentiable = done.differentiable or transforming() or any(isinstance(g, Tensor) for g in given)
+        now = done._replace(differentiable=differentiable)
+        return unflatten(now.recipe, [now.finished(g) for g in now.pull(given)])
 
     return done.output(), pull
 
@@ -334,7 +346,9 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     (6.0, 3.0)
     """
     if len(primals) != len(tangents):
-        raise GradientError(f"jvp: expected a tangent per primal, got {len(primals)} primals, {len(tangents)} tangents")
+        raise GradientError(
+            f"jvp: expected a tangent per primal, got {len(primals)} primals and {len(tangents)} tangents{here()}"
+        )
     done = run(f, tuple(primals), range(len(primals)), what="jvp")
     given = _matched(tuple(tangents), done.inputs, done.recipe, "jvp: tangent")
     differentiable = done.differentiable or any(isinstance(t, Tensor) for t in given)

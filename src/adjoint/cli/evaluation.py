@@ -145,7 +145,10 @@ class Evaluation:
     def _settled(self, function: str, inputs: list[Value]) -> list[Value]:
         """The arguments of a function, its settings as plain numbers even where they have a name."""
         first = FUNCTIONS[function].settings if function in FUNCTIONS else len(inputs)
-        return [*inputs[:first], *map(float, inputs[first:])]
+        settled = [*inputs[:first], *map(float, inputs[first:])]
+        if any(isinstance(each, Tensor) for each in settled):
+            return settled
+        return [np.float64(each) if isinstance(each, float) else each for each in settled]  # 1/0 is inf
 
     def _stacked(self, step: Step, elements: list[Value]) -> Value:
         """The array of a list: one row of numbers or rows of one shape."""

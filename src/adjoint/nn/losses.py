@@ -57,7 +57,7 @@ def cross_entropy(scores: Any, labels: Any, *, weight: Any = None, reduction: st
     Source: CS231n 2017, lecture 3, "softmax classifier" (the slide uses the logarithm to base 10 in its figure).
     """
     checked, rows = _labelled("cross_entropy", scores, labels)
-    losses = logsumexp(scores, axis=1) - getitem(scores, (rows, checked))
+    losses = logsumexp.apply(scores, axis=1, keepdims=False) - getitem(scores, (rows, checked))
     if weight is None:
         return _reduced(losses, reduction, "cross_entropy")
     weights = np.asarray(weight)[checked].astype(_dtype(scores), copy=False)
@@ -231,7 +231,7 @@ def _labelled(loss: str, scores: Any, labels: Any) -> tuple[Array, Array]:
         )
     if given.dtype.kind not in "iu":
         raise DTypeError(f"{loss}: expected integer labels, got {given.dtype}{here()}; convert with labels.astype(int)")
-    if given.size and (given.min() < 0 or given.max() >= shape[1]):
+    if given.size and given.astype(np.uint64).max() >= shape[1]:  # a negative label becomes a huge one
         row = int(np.flatnonzero((given < 0) | (given >= shape[1]))[0])
         raise LabelError(
             f"{loss}: expected labels from 0 to {shape[1] - 1} (scores have {shape[1]} classes), "

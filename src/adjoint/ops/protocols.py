@@ -45,20 +45,20 @@ _OPERATORS: Final[dict[str, Any]] = {
     "__rtruediv__": _swapped(arithmetic.divide.call),
     "__pow__": arithmetic.power.call,
     "__rpow__": _swapped(arithmetic.power.call),
-    "__matmul__": lambda self, other: linalg.matmul.apply(self, other),
-    "__rmatmul__": lambda self, other: linalg.matmul.apply(other, self),
+    "__matmul__": linalg.matmul.call,
+    "__rmatmul__": _swapped(linalg.matmul.call),
     "__neg__": arithmetic.negative.call,
     "__pos__": lambda self: self,
     "__abs__": lambda self: extremes.abs.apply(self),
     "__invert__": _inverted,
-    "__and__": lambda self, other: comparison.logical_and.apply(self, other),
-    "__or__": lambda self, other: comparison.logical_or.apply(self, other),
-    "__lt__": lambda self, other: comparison.less.apply(self, other),
-    "__le__": lambda self, other: comparison.less_equal.apply(self, other),
-    "__gt__": lambda self, other: comparison.greater.apply(self, other),
-    "__ge__": lambda self, other: comparison.greater_equal.apply(self, other),
-    "__eq__": lambda self, other: comparison.equal.apply(self, other),
-    "__ne__": lambda self, other: comparison.not_equal.apply(self, other),
+    "__and__": lambda self, other: comparison.logical_and.call(self, other),
+    "__or__": lambda self, other: comparison.logical_or.call(self, other),
+    "__lt__": lambda self, other: comparison.less.call(self, other),
+    "__le__": lambda self, other: comparison.less_equal.call(self, other),
+    "__gt__": lambda self, other: comparison.greater.call(self, other),
+    "__ge__": lambda self, other: comparison.greater_equal.call(self, other),
+    "__eq__": lambda self, other: comparison.equal.call(self, other),
+    "__ne__": lambda self, other: comparison.not_equal.call(self, other),
     "__getitem__": index.getitem,
 }
 
@@ -128,7 +128,7 @@ def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **sett
     name = _OTHER_NAMES.get(ufunc.__name__, ufunc.__name__)
     op = REGISTRY.get(name)
     if method == "__call__" and op is not None and not settings:
-        return op.apply(*inputs)
+        return op.call(*inputs)
     if method == "reduce" and name in _REDUCES and settings.get("out") is None:
         return _FUNCTIONS[_REDUCES[name]](
             inputs[0], axis=settings.get("axis", 0), keepdims=bool(settings.get("keepdims", False))

@@ -75,6 +75,7 @@ def max(m, x):  # noqa: A001 (NumPy's name)
 
 
 max.local(lambda m, out, x: Select(x == out, 1.0 / m.sum(m.where(x == out, 1.0, 0.0)), 0.0))
+max.winner = lambda m, x: x == m.max(x)
 
 
 @reduction(kink="ties: equal shares", needs_elements=True)
@@ -97,6 +98,7 @@ def min(m, x):  # noqa: A001 (NumPy's name)
 
 
 min.local(lambda m, out, x: Select(x == out, 1.0 / m.sum(m.where(x == out, 1.0, 0.0)), 0.0))
+min.winner = lambda m, x: x == m.min(x)
 
 
 @reduction(reference="scipy.special.logsumexp", needs_elements=True)

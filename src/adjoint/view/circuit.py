@@ -12,7 +12,7 @@ Invariant: a subtree owns its rows. No wire of another subtree enters them, henc
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 Lines = tuple[str, ...]
@@ -75,9 +75,7 @@ class Box:
 
     @property
     def label(self) -> str:
-        return self.wire.name or (
-            self.wire.tag if self.stub or self.branch or self.cut or not self.wire.gate else ""
-        )
+        return self.wire.name or (self.wire.tag if self.stub or self.branch or self.cut or not self.wire.gate else "")
 
 
 def draw(wires: Sequence[Wire], *, style: Style = BOX, width: int | None = None, color: bool = False) -> str:
@@ -133,9 +131,7 @@ def _systems(root: Box, style: Style, width: int | None) -> Iterator[Box]:
         fitting = _widest_rank(root, style, width)
         if fitting < 1 or fitting >= root.rank:
             break  # nothing fits, or only the last label sticks out: a line that is too long is better
-        pieces = list(_cut(root, fitting))
-        for piece in pieces:
-            yield from _systems(piece, style, width)
+        yield from _systems(_cut(root, fitting), style, width)
         _place_columns(root, style)
     yield root
 
@@ -155,16 +151,19 @@ def _tag_length(box: Box, style: Style) -> int:
     return 0 if box.label else len(f"{style.across} {box.wire.tag} ")
 
 
-def _cut(root: Box, rank: int) -> Iterator[Box]:
-    """Take out the subtrees that reach up to this rank; stubs go on in their place."""
-    for box in list(_walk(root)):
-        for place, child in enumerate(box.children):
-            if child.rank <= rank < box.rank and child.children:
-                box.children[place] = Box(
-                    child.wire, stub=True, branch=child.branch, term=child.term, barred=child.barred, cut=True
-                )
-                child.cut, child.term = True, ()
-                yield child
+def _cut(root: Box, rank: int) -> Box:
+    """Take out the longest subtree that reaches up to this rank; a stub goes on in its place."""
+    places = [(box, place) for box in _walk(root) for place in range(len(box.children)) if box.rank > rank]
+    parent, place = max(places, key=lambda at: _reach(at[0].children[at[1]], rank))
+    child = parent.children[place]
+    parent.children[place] = replace(child, children=[], stub=True, cut=True)
+    child.cut, child.term = True, ()
+    return child
+
+
+def _reach(box: Box, rank: int) -> int:
+    """The rank of a subtree that can be cut out; −1 for a leaf or what is longer."""
+    return box.rank if box.children and box.rank <= rank else -1
 
 
 def _place_columns(root: Box, style: Style) -> None:
@@ -318,11 +317,7 @@ def _paint_inputs(canvas: Canvas, box: Box, style: Style) -> None:
         canvas.write(row, box.join, style.down)
     for child in box.children:
         corner = (
-            style.from_above
-            if child.row == first
-            else style.from_below
-            if child.row == last
-            else style.from_beside
+            style.from_above if child.row == first else style.from_below if child.row == last else style.from_beside
         )
         _paint_wire(canvas, child, box.join, style)
         canvas.write(child.row, box.join, corner)

@@ -40,11 +40,7 @@ def scientific(value: float, digits: int) -> str:
 
 def short(value: float) -> str:
     """A constant inside a gate, as a person would write it: 1, −1, 0.5."""
-    return (
-        str(int(value))
-        if math.isfinite(value) and value == int(value) and abs(value) < 1e6
-        else f"{value:.4g}"
-    )
+    return str(int(value)) if math.isfinite(value) and value == int(value) and abs(value) < 1e6 else f"{value:.4g}"
 
 
 def entry(value: object, digits: int) -> str:
@@ -78,8 +74,7 @@ def matrix(value: np.ndarray, digits: int, *, ascii: bool) -> tuple[str, ...]:
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     texts = [" ".join(cell.rjust(w) for cell, w in zip(each, widths, strict=True)) for each in cells]
     return tuple(
-        f"{left}{text}{right}"
-        for text, (left, right) in zip(texts, _brackets(len(texts), ascii), strict=True)
+        f"{left}{text}{right}" for text, (left, right) in zip(texts, _brackets(len(texts), ascii), strict=True)
     )
 
 

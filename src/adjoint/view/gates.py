@@ -43,10 +43,7 @@ def caption(node: Node, *, ascii: bool = False) -> str:
 def operation(node: Node, inputs: list[str], *, ascii: bool = False) -> str:
     """The operation with the names of its inputs: x + y, exp(x), W @ x, x[0]."""
     assert node.op is not None, "a leaf has no operation"
-    names = [
-        constant(x) if not isinstance(x, Tensor) else name
-        for x, name in zip(node.inputs, inputs, strict=True)
-    ]
+    names = [constant(x) if not isinstance(x, Tensor) else name for x, name in zip(node.inputs, inputs, strict=True)]
     text = _operation(node, names)
     return _plain(text, f"{node.op.name}({', '.join(names)})") if ascii else text
 

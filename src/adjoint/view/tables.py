@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from adjoint.view.digits import shape
+import numpy as np
+
+from adjoint.view.digits import lines, shape, span
 
 if TYPE_CHECKING:
     from adjoint.tensor import Tensor
@@ -32,12 +34,13 @@ def table(view: View, width: int | None = None) -> str:
     hidden = len(groups) - MOST_ROWS
     first = groups[: MOST_ROWS // 2] if hidden > 0 else groups
     last = groups[-MOST_ROWS // 2 :] if hidden > 0 else []
-    rows = [_row(view, group) for group in (*first, *last)]
-    lines = _aligned([HEAD, *rows], width)
+    names = {index: group.scope for group in groups if group.scope for index in group.members}
+    rows = [_row(view, group, names) for group in (*first, *last)]
+    page = _aligned([HEAD, *rows], width)
     if hidden > 0:
-        lines.insert(1 + len(first), f"{'..' if view.ascii else '…'} {hidden:,} more")
+        page.insert(1 + len(first), f"{'..' if view.ascii else '…'} {hidden:,} more")
     count = len(view.graph.nodes)
-    return "\n".join([f"{count:,} nodes", "", *lines])
+    return "\n".join([f"{count:,} nodes", "", *page])
 
 
 def _folded(nodes: Sequence[Tensor]) -> list[Group]:
@@ -60,17 +63,23 @@ def _groups(scopes: Iterable[str]) -> list[Group]:
     return sorted(groups, key=lambda group: group.members[-1])
 
 
-def _row(view: View, group: Group) -> tuple[str, ...]:
+def _row(view: View, group: Group, names: Mapping[int, str]) -> tuple[str, ...]:
     nodes = view.graph.nodes
     t = nodes[group.members[-1]]
     return (
         group.scope or _label(t, group.members[-1]),
         _operations([nodes[index] for index in group.members]),
-        _inputs(view, group),
+        _inputs(view, group, names),
         shape(t.shape),
-        " ".join(view.value(t)).removeprefix(shape(t.shape)).strip(),
-        " ".join(view.gradient(t, stopped=False)).removeprefix(shape(t.shape)).strip(),
+        _brief(view, t.value) if view.values else "",
+        _brief(view, t.grad) if view.gradients and t.grad is not None else "".join(view.gradient(t, False)),
     )
+
+
+def _brief(view: View, value: np.ndarray) -> str:
+    """A value in one line: a number, a short vector, or the range of what is larger."""
+    shown = lines(value, view.digits, ascii=view.ascii)
+    return shown[0] if len(shown) == 1 and value.ndim < 2 else "".join(span(value, view.digits, ascii=view.ascii))
 
 
 def _label(t: Tensor, index: int) -> str:
@@ -85,22 +94,19 @@ def _operations(members: Sequence[Tensor]) -> str:
     return f"{len(members)} nodes: {', '.join(names)}"
 
 
-def _inputs(view: View, group: Group) -> str:
-    """Where a row's inputs come from, each named once."""
+def _inputs(view: View, group: Group, names: Mapping[int, str]) -> str:
+    """Where a row's inputs come from, each named once; a module for what it has computed."""
     nodes = view.graph.nodes
     inside = {id(nodes[index]) for index in group.members}
-    found = [
-        view.place.get(id(x))
-        for index in group.members
-        for x in nodes[index].node.inputs
-        if id(x) not in inside
-    ]
-    return ", ".join(dict.fromkeys(_label(nodes[index], index) for index in found if index is not None))
+    found = [view.place.get(id(x)) for index in group.members for x in nodes[index].node.inputs if id(x) not in inside]
+    return ", ".join(
+        dict.fromkeys(names.get(index) or _label(nodes[index], index) for index in found if index is not None)
+    )
 
 
 def _aligned(rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
     """Rows as lines, their columns aligned."""
     short = [[cell if len(cell) <= WIDEST else cell[: WIDEST - 1] + "…" for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*short, strict=True)]
-    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in short]
-    return [line if width is None or len(line) <= width else line[: width - 1] + "…" for line in lines]
+    page = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in short]
+    return [line if width is None or len(line) <= width else line[: width - 1] + "…" for line in page]

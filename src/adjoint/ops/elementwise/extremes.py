@@ -111,6 +111,7 @@ where.local(
     lambda m, out, condition, x, y: Select(condition, 1.0, 0.0),
     lambda m, out, condition, x, y: Select(condition, 0.0, 1.0),
 )
+where.winner = lambda m, condition, x, y: condition
 
 
 @elementwise(kink="x at a bound: 0", domain=((-2.0, 2.0), (-1.0, -0.5), (0.5, 1.0)))
@@ -162,6 +163,7 @@ def sign(m, x):
 
 
 sign.local(lambda m, out, x: 0.0)
+sign.winner = lambda m, x: m.sign(x)
 
 
 @elementwise
@@ -184,6 +186,7 @@ def floor(m, x):
 
 
 floor.local(lambda m, out, x: 0.0)
+floor.winner = lambda m, x: m.floor(x)
 
 
 @elementwise
@@ -206,6 +209,7 @@ def ceil(m, x):
 
 
 ceil.local(lambda m, out, x: 0.0)
+ceil.winner = lambda m, x: m.ceil(x)
 
 
 @elementwise(reference="numpy.rint")
@@ -228,3 +232,4 @@ def round(m, x):  # noqa: A001 (NumPy's name)
 
 
 round.local(lambda m, out, x: 0.0)
+round.winner = lambda m, x: m.round(x)
