@@ -84,10 +84,10 @@ for epoch in range(15):
     accuracy = np.mean(net(digits.x_test).numpy().argmax(axis=1) == digits.y_test)
     if epoch % 5 == 4:
         print(f"epoch {epoch + 1:2}: loss {loss.item():.4f}, accuracy on the held-out fifth {accuracy:.3f}")
-assert accuracy >= 0.96
+assert accuracy > 0.95
 
 # 10. Mistakes are answered in words.
 try:
     ad.tensor([1.0, 2.0, 3.0]) + ad.tensor([1.0, 2.0])
-except ad.ShapeError as error:
+except ad.AdjointError as error:
     print(error)

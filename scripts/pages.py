@@ -1,8 +1,8 @@
 """The pages of README.md and docs/: their code is run, and what they show is what it printed.
 
-A page holds fenced blocks. The `python` blocks of a page run one after the other in one namespace, the commands of a
-`console` block (behind `$`) in an empty folder of the page's own; a `text` block straight after a `python` block is what
-that one printed. `refreshed` returns the page with outputs as they are now: `make docs` writes that, the tests compare.
+A page holds fenced blocks. The `python` blocks of a page run one after the other in one namespace, the commands of its
+`console` blocks (behind `$`) in an empty folder of its own; a `text` block straight after a `python` block is what that
+one printed. `refreshed` returns the page with outputs as they are now: `make docs` writes that, the tests compare it.
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ def _answers(session: str, folder: str) -> Iterator[str]:
 
 
 def write() -> None:
-    """Refresh every page."""
+    """Refresh every page, until the places in its error messages are those of the lines that it has now."""
     for path in pages():
-        path.write_text(refreshed(path), encoding="utf-8")
+        while (text := refreshed(path)) != path.read_text(encoding="utf-8"):
+            path.write_text(text, encoding="utf-8")

@@ -47,7 +47,7 @@ def test_origin_of_scalars_and_leaves():
     x = ad.tensor(1.0)
     expected = line() - 1
     assert x.node.origin.line == expected
-    assert (x * 2.0).node.origin.line == expected + 2
+    assert (x * 2.0).node.origin.line == expected + 3
 
 
 def test_origin_of_an_expression_over_several_lines():

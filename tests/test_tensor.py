@@ -240,11 +240,11 @@ def test_augmented_assignment_makes_a_new_tensor():
         (lambda: ad.State(0.1), "State(0.1)"),
         (lambda: ad.tensor(2.0) * 3.0, "tensor(6., op=multiply)"),
         (lambda: ad.tensor(2.0) > 3.0, "constant(False, op=greater)"),
-        (lambda: ad.tensor(np.zeros((0, 3))), "tensor([], op=reshape)" if False else None),
+        (lambda: ad.tensor([]), "tensor([])"),
     ],
 )
 def test_repr_is_readable(make, text):
-    assert text is None or repr(make()) == text
+    assert repr(make()) == text
 
 
 def test_repr_of_a_large_tensor_is_short():

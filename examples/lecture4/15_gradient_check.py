@@ -81,7 +81,7 @@ class Square(ad.Gate):
 
 try:
     ad.gradcheck(Square(), np.array([1.0, 2.0]))
-except ad.GradientError as error:
+except ad.AdjointError as error:
     print("\na wrong backward is found out:\n", error)
 else:
     raise AssertionError("gradcheck did not see the mistake")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-import adjoint.ops  # attaches operators and methods to Tensor
+import adjoint.ops  # noqa: F401 (attaches operators and methods to Tensor)
 from adjoint.autodiff import Edge, ledger
 from adjoint.errors import AdjointError
 from adjoint.families import Select, elementwise, general, linear, reduction
@@ -84,8 +84,18 @@ from adjoint.ops.shape import (
     transpose,
 )
 from adjoint.recording import no_grad
-from adjoint.tensor import Constant, Node, Tensor
+from adjoint.tensor import Constant, Node, Tensor, attach
 from adjoint.transforms import grad, hvp, jvp, value_and_grad, vjp
+
+
+
+def _text(graph: Graph, **settings: Any) -> str:
+    """The graph as text, as on the lecture's slides; settings are those of `adjoint.view.text`."""
+    drawn: str = import_module("adjoint.view").text(graph, **settings)
+    return drawn
+
+
+attach("view", {"text": _text}, to=Graph)  # drawing is imported when something is drawn
 
 #: The array API's names for what has NumPy's name here.
 concat, permute_dims, pow, atan = concatenate, transpose, power, arctan
@@ -95,6 +105,140 @@ _LAZY = ("check", "cli", "data", "formats", "nn", "optim", "train", "view")
 
 __version__ = "0.1.0"
 
+__all__ = [
+    "AdjointError",
+    "Constant",
+    "Edge",
+    "Gate",
+    "Graph",
+    "Jacobian",
+    "Node",
+    "Parameter",
+    "Select",
+    "State",
+    "Tensor",
+    "Trace",
+    "abs",
+    "add",
+    "all",
+    "any",
+    "arange",
+    "arctan",
+    "argmax",
+    "argmin",
+    "asarray",
+    "astype",
+    "atan",
+    "broadcast_to",
+    "case",
+    "cast",
+    "ceil",
+    "clip",
+    "concat",
+    "concatenate",
+    "constant",
+    "cos",
+    "cosh",
+    "custom_vjp",
+    "divide",
+    "dot",
+    "einsum",
+    "elementwise",
+    "elu",
+    "equal",
+    "erf",
+    "exp",
+    "exp2",
+    "expand_dims",
+    "expm1",
+    "eye",
+    "floor",
+    "from_dlpack",
+    "full",
+    "general",
+    "getitem",
+    "grad",
+    "gradcheck",
+    "greater",
+    "greater_equal",
+    "hessian",
+    "hvp",
+    "identity",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "jacobian",
+    "jvp",
+    "leaky_relu",
+    "ledger",
+    "less",
+    "less_equal",
+    "linear",
+    "linspace",
+    "log",
+    "log10",
+    "log1p",
+    "log2",
+    "log_softmax",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logsumexp",
+    "mT",
+    "matmul",
+    "matrix_transpose",
+    "max",
+    "maximum",
+    "mean",
+    "min",
+    "minimum",
+    "moveaxis",
+    "multiply",
+    "negative",
+    "no_grad",
+    "not_equal",
+    "ones",
+    "ones_like",
+    "outer",
+    "permute_dims",
+    "pow",
+    "power",
+    "random",
+    "reciprocal",
+    "reduction",
+    "relu",
+    "reshape",
+    "round",
+    "scatter_add",
+    "sigmoid",
+    "sign",
+    "sin",
+    "sinh",
+    "softmax",
+    "softplus",
+    "sqrt",
+    "square",
+    "squeeze",
+    "stack",
+    "std",
+    "stop_gradient",
+    "subtract",
+    "sum",
+    "swapaxes",
+    "take",
+    "tan",
+    "tanh",
+    "tensor",
+    "to_whole",
+    "transpose",
+    "value_and_grad",
+    "var",
+    "vjp",
+    "where",
+    "zeros",
+    "zeros_like",
+]
+
 
 def __getattr__(name: str) -> Any:
     if name == "gradcheck":
@@ -102,3 +246,7 @@ def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return import_module(f"adjoint.{name}")
     raise AttributeError(f"module 'adjoint' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *_LAZY, "__version__"})

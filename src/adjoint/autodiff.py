@@ -84,31 +84,36 @@ def wrong_rule(op: Op, position: int, got: tuple[int, ...], expected: tuple[int,
 def _build_pull(op: Op, active: tuple[bool, ...], scalar: bool) -> Pull:
     if not isinstance(op, Elementwise):
         return _general_pull(op, active)
-    on_arrays = array_pull(op, active, fit)
-    return scalar_pull(op, active, _quietly(on_arrays)) if scalar else on_arrays
+    return scalar_pull(op, active, _quietly(_general_pull(op, active))) if scalar else array_pull(op, active, fit)
 
 
 def _general_pull(op: Op, active: tuple[bool, ...]) -> Pull:
     positions = [i for i, yes in enumerate(active) if yes]
 
     def pull(node: Tensor, g: Any) -> None:
-        xs = [value_of(x) for x in node._inputs]
+        values = [value_of(x) for x in node._inputs]
+        g, out, xs = _ieee(g), _ieee(node._value), [_ieee(x) for x in values]
         for i in positions:
-            term = op.pull(ARRAYS, i, active, g, node._value, xs, node._params)
+            term = op.pull(ARRAYS, i, active, g, out, xs, node._params)
             if term is not None:
-                add_to_slot(node._inputs[i], fit(op, i, term, xs[i]))
+                add_to_slot(node._inputs[i], fit(op, i, term, values[i]))
 
     return pull
 
 
 def _quietly(pull: Pull) -> Pull:
-    """Where Python's math raised: as NumPy scalars, with IEEE infinities and NaN."""
+    """Where Python's math raised: the rule on NumPy scalars, with IEEE infinities and NaN."""
 
     def careful(node: Tensor, g: Any) -> None:
         with np.errstate(all="ignore"):
-            pull(node, np.float64(g))
+            pull(node, g)
 
     return careful
+
+
+def _ieee(value: Any) -> Any:
+    """A Python float as NumPy's: it has a shape, and infinities where Python's raises."""
+    return np.float64(value) if type(value) is float else value
 
 
 ENGINE.build_pull = _build_pull
@@ -161,10 +166,10 @@ def backward(root: Tensor, upstream: Any = None, *, keep: str = "all", accumulat
 
     Source: CS231n 2017, lecture 4, slides 22 to 40.
     """
-    if isinstance(root, State):
+    if type(root) is not Tensor and isinstance(root, State):
         root = root.read()
     seed = 1.0 if upstream is None and type(root) is Tensor and type(root._value) is float else _seed(root, upstream)
-    if keep not in ("all", "leaves"):
+    if keep != "all" and keep != "leaves":  # noqa: PLR1714 (half the time of a tuple, on every small circuit)
         raise GradientError(f"backward: expected keep='all' or 'leaves', got {keep!r}{here()}")
     before = _held_gradients(root) if accumulate else None
     nodes = collect(root)
@@ -326,15 +331,13 @@ def _add(table: dict[int, Any], node: Tensor, g: Any) -> None:
 def _pulled(
     op: Op, m: Any, i: int, active: tuple[bool, ...], g: Any, out: Any, xs: Sequence[Any], params: Mapping[str, Any]
 ) -> Any:
-    """`op.pull`, with IEEE infinities where a Python float raises."""
+    """`op.pull`; on plain values Python floats stay so only where the rule needs neither a shape nor an infinity."""
     try:
-        return op.pull(m, i, active, g, out, xs, params)
+        if op.scalar or m is TENSORS:
+            return op.pull(m, i, active, g, out, xs, params)
     except ArithmeticError:
-        return op.pull(m, i, active, _ieee(g), _ieee(out), [_ieee(x) for x in xs], params)
-
-
-def _ieee(value: Any) -> Any:
-    return np.float64(value) if type(value) is float else value
+        pass
+    return op.pull(m, i, active, _ieee(g), _ieee(out), [_ieee(x) for x in xs], params)
 
 
 def _pull_into(
@@ -365,6 +368,18 @@ def tangents(
     return [table.get(id(x)) for x in outputs]
 
 
+def _pushed_term(
+    op: Op, m: Any, active: tuple[bool, ...], given: Sequence[Any], out: Any, xs: Sequence[Any], params: Mapping[str, Any]
+) -> Any:
+    """`op.push`, with the same care as `_pulled`."""
+    try:
+        if op.scalar or m is TENSORS:
+            return op.push(m, active, given, out, xs, params)
+    except ArithmeticError:
+        pass
+    return op.push(m, active, [_ieee(t) for t in given], _ieee(out), [_ieee(x) for x in xs], params)
+
+
 def _pushed(node: Tensor, table: dict[int, Any], differentiable: bool) -> Any:
     op = node._rule.op
     assert op is not None, "a node between inputs and outputs was made by an op"
@@ -372,11 +387,7 @@ def _pushed(node: Tensor, table: dict[int, Any], differentiable: bool) -> Any:
     xs = node._inputs if differentiable else [value_of(x) for x in node._inputs]
     out = node if differentiable else node._value
     m = TENSORS if differentiable else ARRAYS
-    try:
-        term = op.push(m, node._rule.active, incoming, out, xs, node._params)
-    except ArithmeticError:
-        given = [_ieee(t) for t in incoming]
-        term = op.push(m, node._rule.active, given, _ieee(out), [_ieee(x) for x in xs], node._params)
+    term = _pushed_term(op, m, node._rule.active, incoming, out, xs, node._params)
     return (fit_tensor if differentiable else fit)(op, 0, term, out)
 
 

@@ -12,7 +12,7 @@ engine selects instead of multiplying: an infinite upstream must not make 0·∞
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self, overload
 
 import numpy as np
 
@@ -64,7 +64,7 @@ class Elementwise(Op):
     scalar = True
     locals: tuple[LocalRule, ...] = ()
 
-    def local(self, *rules: LocalRule) -> Elementwise:
+    def local(self, *rules: LocalRule) -> Self:
         """State d out / d input, one rule `(m, out, *inputs)` per input; None where the input has no gradient.
 
         A rule that names `active` is told which inputs get a gradient.
@@ -90,7 +90,9 @@ class Elementwise(Op):
             value = self.forward(ARRAYS, *[np.float64(v) if type(v) is float else v for v in values])
         if type(value) is bool:
             return np.bool_(value)
-        return float(value) if isinstance(value, float) and _all_python(values) else value
+        if type(value) not in (float, int) and value.dtype.kind == "f" and _all_python(values):
+            return float(value)
+        return value
 
     def abstract(self, inputs: Sequence[Abstract], params: Mapping[str, Any]) -> Abstract:
         """Broadcast shape; the dtype that the forward gives for inputs of these dtypes."""
@@ -156,9 +158,11 @@ def _broadcast_fix(shapes: list[tuple[int, ...]]) -> str:
     return "axes are matched from the last one; each must be equal or 1"
 
 
-def elementwise(
-    forward: Callable[..., Any] | None = None, **settings: Any
-) -> Any:
+@overload
+def elementwise(forward: Callable[..., Any], /) -> Elementwise: ...
+@overload
+def elementwise(**settings: Any) -> Callable[[Callable[..., Any]], Elementwise]: ...
+def elementwise(forward: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
     """Make an elementwise op of a forward rule `forward(m, x, …)` written in the words of `m`.
 
     Settings are those of `Op`: `symbol`, `nondiff` (why there is no gradient), `kink` (what is declared there),
@@ -212,7 +216,7 @@ class Reduction(Op):
         defaults = {"axis": None, "keepdims": False}
         return Signature.of(forward)._replace(params=("axis", "keepdims"), defaults=defaults)
 
-    def local(self, rule: Callable[..., Any]) -> Reduction:
+    def local(self, rule: Callable[..., Any]) -> Self:
         """State d out / d x for each element of x: a rule `(m, out, x)`; out has its axes kept."""
         self.local_rule = rule
         return self
@@ -292,7 +296,11 @@ def _without(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(n for i, n in enumerate(shape) if i not in axes)
 
 
-def reduction(forward: Callable[..., Any] | None = None, **settings: Any) -> Any:
+@overload
+def reduction(forward: Callable[..., Any], /) -> Reduction: ...
+@overload
+def reduction(**settings: Any) -> Callable[[Callable[..., Any]], Reduction]: ...
+def reduction(forward: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
     """Make a reduction of a forward rule `forward(m, x)` written as if the axis were bound and kept."""
     return _decorator(Reduction, forward, settings)
 
@@ -303,7 +311,7 @@ def reduction(forward: Callable[..., Any] | None = None, **settings: Any) -> Any
 class _Shaped(Op):
     shape_rule: Callable[..., Any]
 
-    def shape(self, rule: Callable[..., Any]) -> Any:
+    def shape(self, rule: Callable[..., Any]) -> Self:
         """State the shape rule `(*inputs, **params) -> shape` (or Abstract); inputs have `.shape` and `.dtype`."""
         self.shape_rule = rule
         return self
@@ -321,7 +329,7 @@ class Linear(_Shaped):
 
     transposes: tuple[Callable[..., Any], ...] = ()
 
-    def transpose(self, *rules: Callable[..., Any]) -> Linear:
+    def transpose(self, *rules: Callable[..., Any]) -> Self:
         """State the transpose for each input: a rule `(m, g, *inputs, **params)`; one rule for all of a variadic op,
         which then has the position before g.
         """
@@ -363,7 +371,11 @@ def _zeros_of(m: Any, x: Any) -> Any:
     return np.zeros(np.shape(x) if not hasattr(x, "shape") else x.shape, getattr(x, "dtype", np.float64))
 
 
-def linear(forward: Callable[..., Any] | None = None, *, jointly: bool = False, **settings: Any) -> Any:
+@overload
+def linear(forward: Callable[..., Any], /) -> Linear: ...
+@overload
+def linear(*, jointly: bool = False, **settings: Any) -> Callable[[Callable[..., Any]], Linear]: ...
+def linear(forward: Callable[..., Any] | None = None, /, *, jointly: bool = False, **settings: Any) -> Any:
     """Make a linear op of a forward rule `forward(m, x, /, setting)`; then state `.shape(…)` and `.transpose(…)`."""
 
     def make(rule: Callable[..., Any]) -> Linear:
@@ -380,12 +392,12 @@ class General(_Shaped):
     vjps: tuple[Callable[..., Any], ...] = ()
     jvp_rule: Callable[..., Any] | None = None
 
-    def vjp(self, *rules: Callable[..., Any]) -> General:
+    def vjp(self, *rules: Callable[..., Any]) -> Self:
         """State the gradient for each input: a rule `(m, g, out, *inputs, **params)`."""
         self.vjps = tuple(rules)
         return self
 
-    def jvp(self, rule: Callable[..., Any]) -> General:
+    def jvp(self, rule: Callable[..., Any]) -> Self:
         """State the tangent of the result: a rule `(m, tangents, out, *inputs, **params)`."""
         self.jvp_rule = rule
         return self
@@ -412,7 +424,11 @@ class General(_Shaped):
         return self.jvp_rule(m, tangents, out, *xs, **params)
 
 
-def general(forward: Callable[..., Any] | None = None, **settings: Any) -> Any:
+@overload
+def general(forward: Callable[..., Any], /) -> General: ...
+@overload
+def general(**settings: Any) -> Callable[[Callable[..., Any]], General]: ...
+def general(forward: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
     """Make an op of a forward rule; then state `.shape(…)`, and `.vjp(…)` and `.jvp(…)` or `nondiff="reason"`."""
     return _decorator(General, forward, settings)
 

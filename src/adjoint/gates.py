@@ -36,6 +36,10 @@ class _GateOp(General):
             )
         return owned(value)  # the gate may keep it, and change what it kept in its next use
 
+    def apply(self, *inputs: Any, gate: Gate) -> Any:
+        """Compute and record; every use gets a copy of the gate, so that its state belongs to that use."""
+        return super().apply(*inputs, gate=copy.copy(gate))
+
     def diagnosis(self, values: Sequence[Any], params: Any, error: Exception) -> AdjointError:
         raise error  # it comes from the user's own code, and its traceback says from where
 
@@ -151,8 +155,8 @@ class Gate:
         raise GradientError(f"{self.name}: a gate needs a method backward(self, upstream)")
 
     def __call__(self, *xs: Any) -> Any:
-        """Compute and record; every call gets a copy of the gate, so that its state belongs to that use."""
-        return _GATE.apply(*xs, gate=copy.copy(self))
+        """Compute and record; a gate may be called again, each use has a state of its own."""
+        return _GATE.apply(*xs, gate=self)
 
     def once(self, g: Any, *, last: bool) -> Any:
         """`backward` on plain values: run once per pass, though its gradients are asked for input by input."""

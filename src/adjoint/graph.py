@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adjoint.errors import GradientError, ShapeError
 from adjoint.leaves import tensor
@@ -125,6 +125,10 @@ class Graph:
         inputs = [run[x] if isinstance(x, Tensor) else x for x in node._inputs]
         result: Tensor = op.apply(*inputs, **node._params)
         return result if node.name is None else result.named(node.name)
+
+    if TYPE_CHECKING:  # attached by view/, see SLOTS in tensor.py
+
+        def text(self, **settings: Any) -> str: ...
 
     def backward(self, upstream: Any = None) -> dict[str, Array | None]:
         """`backward` of the latest trace (of a first one at the recorded inputs, if there is none)."""

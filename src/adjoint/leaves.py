@@ -7,14 +7,27 @@ what was recorded stays true when the State is assigned.
 
 from __future__ import annotations
 
+import sys
 import weakref
 from typing import Any, Final
 
 import numpy as np
 
 from adjoint.errors import DTypeError, ImmutableError, ShapeError
-from adjoint.recording import MODE, here
-from adjoint.tensor import LEAF, NO_PARAMS, Constant, Rule, Tensor, add_to_slot, leaf, new, plain_value, record
+from adjoint.recording import IN_LIBRARY, MODE, here
+from adjoint.tensor import (
+    LEAF,
+    NO_PARAMS,
+    Constant,
+    Rule,
+    Tensor,
+    add_to_slot,
+    leaf,
+    new,
+    next_id,
+    plain_value,
+    record,
+)
 
 
 class State(Tensor):
@@ -188,7 +201,17 @@ def tensor(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     tensor([1., 2.], name='x')
     """
     if type(value) is float and dtype is None:
-        return record(new(Tensor), LEAF, value, (), NO_PARAMS, name)  # type: ignore[no-any-return]
+        # what `record` does, written out: the leaves are half of the nodes of a small circuit
+        t: Any = new(Tensor)
+        t._value, t._rule, t._inputs, t._params, t._name, t._grad = value, LEAF, (), NO_PARAMS, name, None
+        t._id = next_id()
+        frame = sys._getframe(1)
+        while IN_LIBRARY[frame.f_code.co_filename] and frame.f_back is not None:
+            frame = frame.f_back
+        t._code, t._offset = frame.f_code, frame.f_lasti
+        current = MODE.get()
+        t._scope = None if current is None else current.scope
+        return t  # type: ignore[no-any-return]
     stored = _copied(value, dtype, "tensor")
     kind = Tensor if type(stored) is float or stored.dtype.kind == "f" else Constant
     return leaf(stored, name, kind)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 
@@ -248,12 +248,12 @@ class Op:
 
     # --- what stands beside the block -------------------------------------------------------------------------------
 
-    def samples(self, *cases: Case) -> Op:
+    def samples(self, *cases: Case) -> Self:
         """Declare test samples; the tests of the registry draw inputs for them."""
         self.cases += cases
         return self
 
-    def at_kink(self, *inputs: Any, gradient: tuple[float | None, ...]) -> Op:
+    def at_kink(self, *inputs: Any, gradient: tuple[float | None, ...]) -> Self:
         """Declare the gradient at a kink."""
         self.kinks += (Kink(inputs, gradient),)
         return self

@@ -56,7 +56,7 @@ _ARRAY_NAMES: Final = {f"np_{word}": function for word, function in ARRAYS.__dic
 }
 
 
-class Unwritable(Exception):
+class UnwritableError(Exception):
     """A rule says a word that the dialect does not have."""
 
 
@@ -80,10 +80,10 @@ def _spelled(value: Any) -> str:
     if isinstance(value, Text):
         return value.text
     if type(value) in (float, int):
-        if value != value or abs(value) == math.inf:
-            return "nan" if value != value else ("inf" if value > 0 else "(-inf)")
+        if math.isnan(value) or math.isinf(value):
+            return "nan" if math.isnan(value) else ("inf" if value > 0 else "(-inf)")
         return repr(value) if value >= 0 else f"({value!r})"
-    raise Unwritable(f"{type(value).__name__} in a rule")
+    raise UnwritableError(f"{type(value).__name__} in a rule")
 
 
 def _binary(symbol: str) -> Callable[[Any, Any], Any]:
@@ -113,7 +113,7 @@ class Text:
         return self.writer.let(f"-{self.text}")
 
     def __bool__(self) -> bool:
-        raise Unwritable("a rule must not branch in Python; write m.where")
+        raise UnwritableError("a rule must not branch in Python; write m.where")
 
 
 class _ScalarDialect:
@@ -125,7 +125,7 @@ class _ScalarDialect:
     def __getattr__(self, word: str) -> Callable[..., Text]:
         template = SCALAR_WORDS.get(word)
         if template is None and word in ARRAYS.__dict__:
-            raise Unwritable(word)
+            raise UnwritableError(word)
         if template is None:
             return forward_as_word(self, word)
         return lambda *xs: self._writer.let(template.format(*map(_spelled, xs)))
@@ -145,7 +145,7 @@ class _ArrayDialect:
 
 def _compiled(name: str, lines: Sequence[str], namespace: dict[str, Any]) -> Callable[..., Any]:
     code = compile("\n".join(lines), f"<adjoint {name}>", "exec")
-    exec(code, namespace)
+    exec(code, namespace)  # noqa: S102 (the text was written above, from the rules of ops)
     function: Callable[..., Any] = namespace[name]
     return function
 
@@ -192,7 +192,7 @@ def scalar_pull(op: Elementwise, active: tuple[bool, ...], careful: Pull) -> Pul
     """The gradient carrier of a node on Python floats; `careful` takes over where Python raises."""
     try:
         writer, results = _written_pull(op, active, scalar=True)
-    except Unwritable:
+    except UnwritableError:
         return careful
     text = " ".join(writer.lines)
     lines = [
@@ -226,18 +226,17 @@ def array_pull(op: Elementwise, active: tuple[bool, ...], fit: Callable[..., Any
 
 _LOAD: Final = """
 k = type(x{i})
-if k is Parameter:
-    x{i} = x{i}.read()
-    k = type(x{i})
 if k is Tensor:
     a{i} = x{i}._value
     p += {bit}
-elif k is float:
-    a{i} = x{i}
-elif k is ndarray and x{i}.dtype.kind in "fiub":
+elif k is float or k is ndarray and x{i}.dtype.kind in "fiub":
     a{i} = x{i}
 elif k is int:
-    a{i} = x{i} = float(x{i})
+    a{i} = float(x{i})
+elif k is Parameter and x{i}._trainable:
+    x{i} = x{i}.read()
+    a{i} = x{i}._value
+    p += {bit}
 else:
     return apply({inputs})
 t{i} = type(a{i})
@@ -303,9 +302,9 @@ def fast_call(op: Op) -> Callable[..., Any]:
     text = _filled(
         _CALL, inputs=[inputs], loads=loads.strip().split("\n"),
         copies=[f"x{i} = owned(x{i}) if type(x{i}) is ndarray else x{i}" for i in range(count)],
-        all_floats=[" and ".join(f"t{i} is float" for i in range(count)) if scalar_value else "False"],
+        all_floats=[" and ".join(f"t{i} is float" for i in range(count))],
         all_arrays=[" and ".join(f"(t{i} is ndarray or t{i} is float)" for i in range(count))],
-        scalar_value=scalar_value or ["pass"], array_value=array_value or [f"value = evaluate(({_values(count)},), NO_PARAMS)"],
+        scalar_value=scalar_value or [f"return apply({inputs})"], array_value=array_value or [f"value = evaluate(({_values(count)},), NO_PARAMS)"],
     )  # fmt: skip
     patterns = [tuple(bool(p >> i & 1) for i in range(count)) for p in range(1 << count)]
     names: dict[str, Any] = {
@@ -314,7 +313,9 @@ def fast_call(op: Op) -> Callable[..., Any]:
         "NO_PARAMS": NO_PARAMS, "next_id": next_id, "getframe": sys._getframe, "IN_LIBRARY": IN_LIBRARY,
         "scalar_rules": [op.rule(p, True) for p in patterns], "array_rules": [op.rule(p) for p in patterns],
     }  # fmt: skip
-    return _compiled("call", text, {**_MATH, **_ARRAY_NAMES, **names})
+    call = _compiled("call", text, {**_MATH, **_ARRAY_NAMES, **names})
+    call.__name__, call.__doc__ = op.name, op.__doc__
+    return call
 
 
 def _values(count: int) -> str:
@@ -341,7 +342,7 @@ def _forward_text(op: Op, dialect: type[_ScalarDialect] | type[_ArrayDialect]) -
     try:
         operands = [Text(writer, f"a{i}") for i in range(len(op.signature.inputs))]
         result = _spelled(op.forward(dialect(writer), *operands))
-    except Unwritable:
+    except UnwritableError:
         return []
     return [*writer.lines, f"value = {result}"]
 

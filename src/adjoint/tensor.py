@@ -428,7 +428,7 @@ class Tensor:
 #: An instance with empty slots, to be handed to `record`.
 new: Final = Tensor.__new__
 
-#: Which folder supplies what of Tensor. `attach` accepts nothing else, and a test checks that nothing is missing.
+#: Which folder supplies what of Tensor (`view`: of Graph). `attach` accepts nothing else; a test finds what is missing.
 SLOTS: Final[Mapping[str, Sequence[str]]] = {
     "graph": ("graph",),
     "autodiff": ("backward",),
@@ -441,16 +441,17 @@ SLOTS: Final[Mapping[str, Sequence[str]]] = {
         *("exp", "log", "sqrt", "tanh", "sigmoid", "relu"),
         *("__array_ufunc__", "__array_function__", "__array_namespace__"),
     ),
+    "view": ("text",),
 }
 
 
-def attach(folder: str, methods: Mapping[str, Any]) -> None:
-    """Add what a later folder supplies to Tensor; the names must be exactly those that SLOTS promises."""
+def attach(folder: str, methods: Mapping[str, Any], to: type | None = None) -> None:
+    """Add what a later folder supplies to Tensor or another class; the names must be exactly those that SLOTS promises."""
     if set(methods) != set(SLOTS[folder]):
         difference = sorted(set(methods) ^ set(SLOTS[folder]))
         raise AdjointError(f"attach: {folder} must supply exactly what SLOTS names; these differ: {difference}")
     for name, method in methods.items():
-        setattr(Tensor, name, method)
+        setattr(to or Tensor, name, method)
 
 
 class Constant(Tensor):

@@ -175,7 +175,9 @@ def _wrapped(x: Any, what: str) -> Tensor:
             f"{what}: expected floating numbers to differentiate, got {node.dtype}{here()}; integers and booleans have "
             "no gradient: write 3.0 for 3, or pass x.astype(float), or choose other arguments with argnums"
         )
-    return node.named(x._name) if isinstance(x, Tensor) and x._name else node
+    if isinstance(x, Tensor) and x._name:
+        node.named(x._name)
+    return node
 
 
 def _reads(leaves: Sequence[Any], wrapped: Sequence[Tensor]) -> dict[State, tuple[Any, Tensor]]:

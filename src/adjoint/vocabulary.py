@@ -22,7 +22,6 @@ from typing import Any, Final
 
 import numpy as np
 
-
 #: Every op by its name; filled by `op.py`.
 REGISTRY: Final[dict[str, Any]] = {}
 

@@ -95,7 +95,8 @@ class Maxout(Module):
 
     def forward(self, x: Any) -> Tensor:
         """x of shape (n, n_in) to y of shape (n, n_out)."""
-        return (cast_input(x, self.weight, "Maxout") @ self.weight + self.bias).max(axis=0)
+        pieces: Tensor = cast_input(x, self.weight, "Maxout") @ self.weight + self.bias
+        return pieces.max(axis=0)
 
     def __repr__(self) -> str:
         pieces, n_in, n_out = self.weight.shape

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from adjoint.leaves import constant
@@ -11,7 +13,7 @@ from adjoint.ops.reduce import logsumexp, mean
 from adjoint.tensor import Tensor
 
 
-def log_softmax(x, axis=-1):
+def log_softmax(x: Any, axis: int = -1) -> Any:
     """Logarithm of the softmax, which does not overflow.
 
     out = x − log Σ e^xⱼ
@@ -27,7 +29,7 @@ def log_softmax(x, axis=-1):
     return x - logsumexp(x, axis=axis, keepdims=True)
 
 
-def softmax(x, axis=-1):
+def softmax(x: Any, axis: int = -1) -> Any:
     """Positive numbers that sum to 1 along an axis, in proportion to the exponentials.
 
     out = e^xᵢ / Σ e^xⱼ
@@ -43,7 +45,7 @@ def softmax(x, axis=-1):
     return exp(log_softmax(x, axis))
 
 
-def var(x, axis=None, keepdims=False):
+def var(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Variance: the mean squared distance from the mean (of n, not n − 1).
 
     out = Σ (xᵢ − mean x)² / n
@@ -57,7 +59,7 @@ def var(x, axis=None, keepdims=False):
     return mean(square(x - mean(x, axis=axis, keepdims=True)), axis=axis, keepdims=keepdims)
 
 
-def std(x, axis=None, keepdims=False):
+def std(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Standard deviation, the root of the variance; its gradient is infinite where the variance is 0.
 
     out = √var(x)
@@ -73,7 +75,7 @@ def std(x, axis=None, keepdims=False):
     return sqrt(var(x, axis=axis, keepdims=keepdims))
 
 
-def asarray(x, dtype=None, copy=None) -> Tensor:
+def asarray(x: Any, dtype: Any = None, copy: bool | None = None) -> Tensor:
     """A Tensor as it is (in another dtype, if one is given); anything else as a constant (array API)."""
     from adjoint.ops.shape import astype
 
@@ -82,50 +84,51 @@ def asarray(x, dtype=None, copy=None) -> Tensor:
     return constant(x, dtype=dtype)
 
 
-def zeros(shape, dtype=np.float64) -> Tensor:
+def zeros(shape: Any, dtype: Any = np.float64) -> Tensor:
     """A constant of zeros."""
     return constant(np.zeros(shape, dtype))
 
 
-def ones(shape, dtype=np.float64) -> Tensor:
+def ones(shape: Any, dtype: Any = np.float64) -> Tensor:
     """A constant of ones."""
     return constant(np.ones(shape, dtype))
 
 
-def full(shape, value, dtype=None) -> Tensor:
+def full(shape: Any, value: Any, dtype: Any = None) -> Tensor:
     """A constant with one value everywhere."""
     return constant(np.full(shape, value, dtype))
 
 
-def zeros_like(x, dtype=None) -> Tensor:
+def zeros_like(x: Any, dtype: Any = None) -> Tensor:
     """A constant of zeros in the shape of another tensor."""
     return zeros(np.shape(x) if not isinstance(x, Tensor) else x.shape, dtype or _dtype_of(x))
 
 
-def ones_like(x, dtype=None) -> Tensor:
+def ones_like(x: Any, dtype: Any = None) -> Tensor:
     """A constant of ones in the shape of another tensor."""
     return ones(np.shape(x) if not isinstance(x, Tensor) else x.shape, dtype or _dtype_of(x))
 
 
-def _dtype_of(x):
+def _dtype_of(x: Any) -> Any:
     return x.dtype if isinstance(x, Tensor) else np.asarray(x).dtype
 
 
-def arange(start, stop=None, step=1, dtype=None) -> Tensor:
+def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Tensor:
     """A constant of evenly spaced numbers with a given step."""
-    return constant(np.arange(start, stop, step, dtype) if stop is not None else np.arange(start, dtype=dtype))
+    bounds = (start,) if stop is None else (start, stop, step)
+    return constant(np.arange(*bounds, dtype=dtype))
 
 
-def linspace(start, stop, num=50, dtype=np.float64) -> Tensor:
+def linspace(start: float, stop: float, num: int = 50, dtype: Any = np.float64) -> Tensor:
     """A constant of a given count of evenly spaced numbers, both ends included."""
     return constant(np.linspace(start, stop, num, dtype=dtype))
 
 
-def eye(n, columns=None, dtype=np.float64) -> Tensor:
+def eye(n: int, columns: int | None = None, dtype: Any = np.float64) -> Tensor:
     """A constant with ones on the diagonal."""
     return constant(np.eye(n, columns, dtype=dtype))
 
 
-def from_dlpack(x) -> Tensor:
+def from_dlpack(x: Any) -> Tensor:
     """A constant from any array that speaks DLPack; copied, since recorded values never change."""
     return constant(np.from_dlpack(x))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from adjoint.errors import AdjointError, DTypeError
@@ -98,7 +100,7 @@ def _plain_part(part):
     return array
 
 
-def getitem(x, key):
+def getitem(x: Any, key: Any) -> Any:
     """Elements chosen by an index: x[key]."""
     plain = tuple(_plain_part(p) for p in key) if isinstance(key, tuple) else _plain_part(key)
     try:
@@ -109,7 +111,7 @@ def getitem(x, key):
         raise
 
 
-def take(x, indices, axis=0):
+def take(x: Any, indices: Any, axis: int = 0) -> Any:
     """Entries along an axis, by their numbers.
 
     Example

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from adjoint.families import linear
 from adjoint.op import case, shape_error
-from adjoint.ops.shape import expand_dims, reshape, transpose
+from adjoint.ops.shape import reshape
 from adjoint.tensor import Tensor
 
 
@@ -120,7 +122,7 @@ def mt_reference(x):
     return np.swapaxes(x, -1, -2)
 
 
-def dot(x, y):
+def dot(x: Any, y: Any) -> Any:
     """The product of two vectors, of matrices, or of anything with a number (NumPy's dot, up to two axes).
 
     Example
@@ -134,12 +136,12 @@ def dot(x, y):
         from adjoint.ops.elementwise.arithmetic import multiply
 
         return multiply(x, y)
-    if ranks[1] > 2:  # noqa: PLR2004 (dot and matmul differ from three axes on)
+    if ranks[1] > 2:
         raise shape_error(matmul, f"dot: expected at most two axes in the second argument, got {ranks[1]}", "use matmul")
     return matmul(x, y)
 
 
-def outer(x, y):
+def outer(x: Any, y: Any) -> Any:
     """Every product of an element of one vector with an element of another.
 
     Example
@@ -172,7 +174,7 @@ def _terms(subscripts, count):
 
 def _einsum_shape(*xs, subscripts):
     inputs, right = _terms(subscripts, len(xs))
-    sizes = {}
+    sizes: dict[str, int] = {}
     for term, x in zip(inputs, xs, strict=True):
         if len(term) != len(x.shape):
             raise shape_error(einsum_op, f"expected {len(term)} axes for {term!r} in {subscripts!r}, got shape {x.shape}")
@@ -228,7 +230,7 @@ def einsum_reference(*xs, subscripts):
     return np.einsum(subscripts, *xs)
 
 
-def einsum(subscripts, *operands):
+def einsum(subscripts: str, *operands: Any) -> Any:
     """Sum of products over named axes, as in `numpy.einsum`: "ij,jk->ik".
 
     out[right] = Σ over the other letters of x₁[t₁] · x₂[t₂] · …

@@ -49,32 +49,33 @@ _OPERATORS: Final[dict[str, Any]] = {
     "__rmatmul__": _swapped(linalg.matmul.call),
     "__neg__": arithmetic.negative.call,
     "__pos__": lambda self: self,
-    "__abs__": lambda self: extremes.abs.apply(self),
+    "__abs__": extremes.abs.call,
     "__invert__": _inverted,
-    "__and__": lambda self, other: comparison.logical_and.call(self, other),
-    "__or__": lambda self, other: comparison.logical_or.call(self, other),
-    "__lt__": lambda self, other: comparison.less.call(self, other),
-    "__le__": lambda self, other: comparison.less_equal.call(self, other),
-    "__gt__": lambda self, other: comparison.greater.call(self, other),
-    "__ge__": lambda self, other: comparison.greater_equal.call(self, other),
-    "__eq__": lambda self, other: comparison.equal.call(self, other),
-    "__ne__": lambda self, other: comparison.not_equal.call(self, other),
+    "__and__": comparison.logical_and.call,
+    "__or__": comparison.logical_or.call,
+    "__lt__": comparison.less.call,
+    "__le__": comparison.less_equal.call,
+    "__gt__": comparison.greater.call,
+    "__ge__": comparison.greater_equal.call,
+    "__eq__": comparison.equal.call,
+    "__ne__": comparison.not_equal.call,
     "__getitem__": index.getitem,
 }
 
+
+def _reduced(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda a, axis=None, keepdims=False: function(a, axis=axis, keepdims=keepdims)
+
+
 _REDUCTIONS: Final[dict[str, Any]] = {
-    name: (lambda op: lambda self, axis=None, keepdims=False: op(self, axis=axis, keepdims=keepdims))(op)
-    for name, op in {
-        "sum": reduce.sum,
-        "mean": reduce.mean,
-        "max": reduce.max,
-        "min": reduce.min,
-        "any": reduce.any,
-        "all": reduce.all,
-        "var": functions.var,
-        "std": functions.std,
-    }.items()
-}
+    name: _reduced(getattr(reduce, name)) for name in ("sum", "mean", "max", "min", "any", "all")
+} | {"var": _reduced(functions.var), "std": _reduced(functions.std)}
+
+
+def clip_between(x: Any, low: Any = None, high: Any = None) -> Any:
+    """NumPy's clip, where None means no bound."""
+    return extremes.clip(x, -np.inf if low is None else low, np.inf if high is None else high)
+
 
 _METHODS: Final[dict[str, Any]] = {
     "argmax": lambda self, axis=None: reduce.argmax(self, axis=axis),
@@ -85,22 +86,17 @@ _METHODS: Final[dict[str, Any]] = {
     "flatten": lambda self: shape.reshape(self, (-1,)),
     "ravel": lambda self: shape.reshape(self, (-1,)),
     "astype": shape.astype,
-    "clip": lambda self, low=None, high=None: clip_between(self, low, high),
+    "clip": clip_between,
     "dot": linalg.dot,
-    "exp": lambda self: exponential.exp.call(self),
-    "log": lambda self: exponential.log.call(self),
-    "sqrt": lambda self: arithmetic.sqrt.call(self),
-    "tanh": lambda self: trigonometric.tanh.call(self),
-    "sigmoid": lambda self: activation.sigmoid.call(self),
-    "relu": lambda self: activation.relu.call(self),
-    "T": property(lambda self: shape.transpose(self), doc="The axes in reverse order."),
+    "exp": exponential.exp.call,
+    "log": exponential.log.call,
+    "sqrt": arithmetic.sqrt.call,
+    "tanh": trigonometric.tanh.call,
+    "sigmoid": activation.sigmoid.call,
+    "relu": activation.relu.call,
+    "T": property(shape.transpose, doc="The axes in reverse order."),
     "mT": property(shape.matrix_transpose, doc="The last two axes exchanged."),
 }
-
-
-def clip_between(x: Any, low: Any = None, high: Any = None) -> Any:
-    """NumPy's clip, where None means no bound."""
-    return extremes.clip(x, -np.inf if low is None else low, np.inf if high is None else high)
 
 
 # --- NumPy --------------------------------------------------------------------------------------------------------------
@@ -176,23 +172,17 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, **bounds: Any) -> Any:
     return clip_between(a, bounds.get("min", a_min), bounds.get("max", a_max))
 
 
-def _reduced(function: Any) -> Callable[..., Any]:
-    return lambda a, axis=None, keepdims=False: function(a, axis=axis, keepdims=keepdims)
-
-
 _FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
-    **{n: _reduced(getattr(reduce, n)) for n in ("sum", "mean", "max", "min", "any", "all")},
-    "var": functions.var,
-    "std": functions.std,
+    **_REDUCTIONS,
     "argmax": reduce.argmax,
     "argmin": reduce.argmin,
-    "reshape": lambda a, shape: REGISTRY["reshape"](a, shape),
+    "reshape": shape.reshape,
     "ravel": lambda a: shape.reshape(a, (-1,)),
     "transpose": shape.transpose,
     "swapaxes": shape.swapaxes,
     "moveaxis": shape.moveaxis,
     "matrix_transpose": shape.matrix_transpose,
-    "broadcast_to": lambda array, shape: REGISTRY["broadcast_to"](array, shape),
+    "broadcast_to": shape.broadcast_to,
     "concatenate": lambda arrays, axis=0: shape.concatenate(arrays, axis=axis),
     "stack": lambda arrays, axis=0: shape.stack(arrays, axis=axis),
     "expand_dims": shape.expand_dims,

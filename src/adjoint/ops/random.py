@@ -7,12 +7,14 @@ Draws have no gradient; scale and shift them to get one: mu + sigma * rng.normal
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from adjoint.errors import DTypeError
 from adjoint.families import general
 from adjoint.leaves import State
-from adjoint.op import Abstract
+from adjoint.op import Abstract, Op
 from adjoint.recording import here
 from adjoint.tensor import Tensor
 
@@ -128,36 +130,36 @@ class Generator:
     def __repr__(self) -> str:
         return f"Generator(seed={self.seed}, draws={int(self.counter.value)})"
 
-    def _draw(self, op, **params) -> Tensor:
+    def _draw(self, op: Op, **params: Any) -> Tensor:
         drawn: Tensor = op.apply(self.counter, seed=self.seed, **params)
         self.counter.replace(self.counter.value + np.uint64(1))
         return drawn
 
-    def uniform(self, shape=(), low=0.0, high=1.0, dtype="float64") -> Tensor:
+    def uniform(self, shape: Any = (), low: float = 0.0, high: float = 1.0, dtype: Any = "float64") -> Tensor:
         """Numbers drawn evenly between two bounds."""
         drawn = self._draw(random_uniform, shape=_shape(shape))
         return _as(drawn if (low, high) == (0.0, 1.0) else low + (high - low) * drawn, dtype)
 
-    def normal(self, shape=(), dtype="float64") -> Tensor:
+    def normal(self, shape: Any = (), dtype: Any = "float64") -> Tensor:
         """Numbers drawn from the standard normal distribution."""
         return _as(self._draw(random_normal, shape=_shape(shape)), dtype)
 
-    def bernoulli(self, p, shape=()) -> Tensor:
+    def bernoulli(self, p: Any, shape: Any = ()) -> Tensor:
         """Booleans that are true with probability p."""
         return self._draw(random_uniform, shape=_shape(shape)) < p
 
-    def integers(self, low, high, shape=()) -> Tensor:
+    def integers(self, low: int, high: int, shape: Any = ()) -> Tensor:
         """Integers drawn evenly from low (included) to high (excluded)."""
         return self._draw(random_integers, low=int(low), high=int(high), shape=_shape(shape))
 
-    def permutation(self, n) -> Tensor:
+    def permutation(self, n: int) -> Tensor:
         """The numbers 0 to n − 1 in random order."""
         return self._draw(random_permutation, n=int(n))
 
 
-def _shape(shape):
+def _shape(shape: Any) -> tuple[int, ...]:
     return (int(shape),) if isinstance(shape, int | np.integer) else tuple(int(n) for n in shape)
 
 
-def _as(drawn, dtype) -> Tensor:
+def _as(drawn: Tensor, dtype: Any) -> Tensor:
     return drawn if drawn.dtype == np.dtype(dtype) else drawn.astype(dtype)

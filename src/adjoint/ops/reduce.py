@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from adjoint.families import Select, general, reduction
 from adjoint.op import Abstract, case, shape_error
 
 INFINITY = math.inf
+INDEX = np.dtype(np.intp)
 
 
 @reduction(symbol="Σ")
-def sum(m, x):  # noqa: A001 (NumPy's name)
+def sum(m, x):
     """Sum of the elements.
 
     out = Σ xᵢ
@@ -51,11 +54,11 @@ def mean(m, x):
     return m.sum(x) / m.count(x)
 
 
-mean.local(lambda m, out, x: 1.0 / m.count(x))
+mean.local(lambda m, out, x: 1.0 / (m.count(x) or 1.0))  # over no elements no gradient is asked for
 
 
 @reduction(kink="ties: equal shares", needs_elements=True)
-def max(m, x):  # noqa: A001 (NumPy's name)
+def max(m, x):
     """Largest element; NaN if one is NaN.
 
     out = max xᵢ
@@ -79,7 +82,7 @@ max.winner = lambda m, x: x == m.max(x)
 
 
 @reduction(kink="ties: equal shares", needs_elements=True)
-def min(m, x):  # noqa: A001 (NumPy's name)
+def min(m, x):
     """Smallest element; NaN if one is NaN.
 
     out = min xᵢ
@@ -126,7 +129,7 @@ logsumexp.local(lambda m, out, x: m.exp(x - m.where(out == -INFINITY, 0.0, out))
 
 
 @reduction(nondiff="its result is yes or no, which does not change smoothly")
-def any(m, x):  # noqa: A001 (NumPy's name)
+def any(m, x):
     """Whether at least one element is true (not zero).
 
     out = x₁ or x₂ or …
@@ -145,7 +148,7 @@ def any(m, x):  # noqa: A001 (NumPy's name)
 
 
 @reduction(nondiff="its result is yes or no, which does not change smoothly")
-def all(m, x):  # noqa: A001 (NumPy's name)
+def all(m, x):
     """Whether every element is true (not zero).
 
     out = x₁ and x₂ and …

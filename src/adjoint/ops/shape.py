@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from operator import index
+from typing import Any
 
 import numpy as np
 
@@ -324,7 +325,7 @@ def to_whole(m, x, /, dtype):
 to_whole.shape(lambda x, dtype: Abstract(x.shape, np.dtype(dtype))).samples(case((2, 3), dtype="int64"))
 
 
-def astype(x, dtype):
+def astype(x: Any, dtype: Any) -> Any:
     """The value in another dtype; to a floating one with a gradient, to integers and booleans without.
 
     Example
@@ -339,11 +340,11 @@ def astype(x, dtype):
     return cast(x, wanted) if wanted.kind == "f" else to_whole(x, wanted)
 
 
-def _shape_of(x):
+def _shape_of(x: Any) -> tuple[int, ...]:
     return x.shape if isinstance(x, Tensor) else np.shape(x)
 
 
-def expand_dims(x, axis):
+def expand_dims(x: Any, axis: int | tuple[int, ...]) -> Any:
     """A new axis of size 1 at the given place (several for a tuple).
 
     Example
@@ -361,7 +362,7 @@ def expand_dims(x, axis):
     return reshape(x, tuple(1 if i in places else next(sizes) for i in range(rank)))
 
 
-def squeeze(x, axis=None):
+def squeeze(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
     """Without the axes of size 1 (all of them, or the given ones).
 
     Example
@@ -380,7 +381,7 @@ def squeeze(x, axis=None):
     return reshape(x, tuple(n for i, n in enumerate(shape) if i not in gone))
 
 
-def swapaxes(x, first, second):
+def swapaxes(x: Any, first: int, second: int) -> Any:
     """Two axes exchanged.
 
     Example
@@ -395,7 +396,7 @@ def swapaxes(x, first, second):
     return transpose(x, tuple(order))
 
 
-def matrix_transpose(x):
+def matrix_transpose(x: Any) -> Any:
     """The last two axes exchanged.
 
     Example
@@ -405,12 +406,12 @@ def matrix_transpose(x):
     array([[1.],
            [2.]])
     """
-    if len(_shape_of(x)) < 2:  # noqa: PLR2004 (a matrix has two axes)
+    if len(_shape_of(x)) < 2:
         raise shape_error(transpose, f"matrix_transpose: expected at least two axes, got shape {_shape_of(x)}")
     return swapaxes(x, -1, -2)
 
 
-def moveaxis(x, source, destination):
+def moveaxis(x: Any, source: int, destination: int) -> Any:
     """One axis moved to another place.
 
     Example

@@ -17,12 +17,12 @@ from adjoint.tensor import Array
 @contextmanager
 def switched(net: Module, *, training: bool) -> Iterator[None]:
     """Run a block with a network in training or evaluation; afterwards every module is as it was."""
-    before = {module: module.training for module in net.modules().values()}
+    before = [(module, module.training) for module in net.modules().values()]
     net.train() if training else net.eval()
     try:
         yield
     finally:
-        for module, was in before.items():
+        for module, was in before:
             module.training = was
 
 

@@ -51,7 +51,7 @@ class History:
 
     @property
     def best_epoch(self) -> int:
-        """The epoch with the lowest validation loss (the lowest loss, where there is no validation), from 1; 0 before one.
+        """The epoch with the lowest validation loss (or loss, without a validation part), from 1; 0 before one.
 
         Its figures are `history[name][history.best_epoch - 1]`.
         """

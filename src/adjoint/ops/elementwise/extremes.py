@@ -64,7 +64,7 @@ minimum.at_kink(1.0, 1.0, gradient=(0.0, None))
 
 
 @elementwise(symbol="|x|", reference="numpy.absolute", kink="x == 0: 0")
-def abs(m, x):  # noqa: A001 (NumPy's name)
+def abs(m, x):
     """The magnitude of a value.
 
     out = |x|
@@ -93,7 +93,7 @@ def where(m, condition, x, y):
 
     out = x where condition, else y
 
-    Gradient: d out/dx = 1 where condition, else 0; d out/dy the other way round; the condition gets none.
+    Gradient: d out/dx = 1 where condition, else 0; d out/dy the other way round; 0 for the condition.
 
     Example
     -------
@@ -107,7 +107,7 @@ def where(m, condition, x, y):
 
 
 where.local(
-    None,
+    lambda m, out, condition, x, y: 0.0,
     lambda m, out, condition, x, y: Select(condition, 1.0, 0.0),
     lambda m, out, condition, x, y: Select(condition, 0.0, 1.0),
 )
@@ -213,7 +213,7 @@ ceil.winner = lambda m, x: m.ceil(x)
 
 
 @elementwise(reference="numpy.rint")
-def round(m, x):  # noqa: A001 (NumPy's name)
+def round(m, x):
     """The nearest integer; halves go to the even one.
 
     out = round(x)

@@ -1,0 +1,110 @@
+"""What an op does not take is refused in words that name the op, the shapes, and where there is one the fix."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+import adjoint as ad
+from tests.ops.samples import COMPUTED, ELEMENTWISE, samples
+
+BINARY = {name: op for name, op in ELEMENTWISE.items() if len(op.signature.inputs) > 1}
+
+
+def each(ops: dict[str, Any]) -> pytest.MarkDecorator:
+    """A test for each op, named by it."""
+    return pytest.mark.parametrize("op", ops.values(), ids=ops.keys())
+
+
+@pytest.mark.parametrize("tensor", [True, False], ids=["tensors", "arrays"])
+@each(BINARY)
+def test_shapes_that_do_not_broadcast(op: Any, tensor: bool) -> None:
+    xs = [np.ones((2, 3)), np.ones((4,)), np.ones(())][: len(op.signature.inputs)]
+    with pytest.raises(ad.errors.ShapeError) as caught:
+        op(*(ad.tensor(x) if tensor else x for x in xs))
+    said = str(caught.value)
+    assert said.startswith(f"{op.name}: expected shapes that broadcast")
+    assert "(2, 3)" in said
+    assert "(4,)" in said
+    assert "test_refusals.py:" in said
+    assert "; " in said, "the fix"
+
+
+ones = np.ones
+WRONG: dict[str, Any] = {
+    "matmul": lambda: ad.matmul(ones((2, 3)), ones((2, 3))),
+    "reshape": lambda: ad.reshape(ones((2, 3)), (4,)),
+    "transpose": lambda: ad.transpose(ones((2, 3)), (0, 0)),
+    "broadcast_to": lambda: ad.broadcast_to(ones((2, 3)), (3, 2)),
+    "concatenate": lambda: ad.concatenate([ones((2, 3)), ones((2, 4))]),
+    "stack": lambda: ad.stack([ones((2, 3)), ones((2, 4))]),
+    "einsum": lambda: ad.einsum("ij,jk->ik", ones((2, 3)), ones((4, 5))),
+    "mT": lambda: ad.mT(ones(3)),
+    "argmax": lambda: ad.argmax(ones((2, 3)), axis=2),
+    "argmin": lambda: ad.argmin(ones((2, 3)), axis=2),
+    "getitem": lambda: ad.tensor(ones((2, 3)))[5],
+    "max": lambda: ad.max(ones((0, 3)), axis=0),
+    "min": lambda: ad.min(ones((0, 3)), axis=0),
+    "logsumexp": lambda: ad.logsumexp(ones((0,))),
+}
+SHOWN = {
+    "concatenate": r"\(2, 3\) and \(2, 4\)", "stack": r"\(2, 3\), \(2, 4\)", "matmul": r"\(2, 3\) @ \(2, 3\)",
+    "einsum": r"'j'.*3 and 4", "mT": r"\(3,\)", "max": r"\(0, 3\)", "min": r"\(0, 3\)", "logsumexp": r"\(0,\)",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_shapes(name: str) -> None:
+    with pytest.raises(ad.errors.ShapeError, match=rf"^{name}: .*{SHOWN.get(name, re.escape('(2, 3)'))}.*test_refusals"):
+        WRONG[name]()
+
+
+@pytest.mark.parametrize(
+    "z", [np.array([1.0 + 2.0j]), 1.0 + 2.0j, [1.0 + 2.0j, 0.0], np.complex64(1.0)], ids=["array", "number", "list", "numpy"]
+)
+@each({n: op for n, op in COMPUTED.items() if not op.signature.variadic})
+def test_complex_input_is_refused(op: Any, z: Any) -> None:
+    sample = samples(op)[0]
+    for beside in (list(sample.inputs[1:]), [ad.tensor(x) for x in sample.inputs[1:]]):
+        with pytest.raises(ad.errors.DTypeError, match=r"expected real numbers, got complex.*real.*imaginary"):
+            op(z, *beside, **sample.params)
+
+
+@pytest.mark.parametrize("wrong", ["text", [1.0, "x"], [[1.0], [1.0, 2.0]], object(), None], ids=str)
+@pytest.mark.parametrize("op", [ad.exp, ad.sum, ad.reshape], ids=lambda op: op.name)
+def test_what_is_no_number_is_refused(op: Any, wrong: Any) -> None:
+    params = {"shape": (-1,)} if op is ad.reshape else {}
+    with pytest.raises(ad.errors.DTypeError, match=rf"^{op.name}: expected .*numbers"):
+        op(wrong, **params)
+
+
+@each(COMPUTED)
+def test_integers_and_booleans_get_no_gradient(op: Any) -> None:
+    """They are taken, as NumPy takes them, and the result is a constant."""
+    sample = next(s for s in samples(op) if all(np.size(x) for x in s.inputs))
+    for dtype in (np.int64, np.bool_):
+        xs = [ad.tensor(np.ones(np.shape(x), dtype)) for x in sample.inputs]
+        assert not any(x.active for x in xs)
+        if (op.name, dtype) in {("negative", np.bool_), ("subtract", np.bool_), ("sign", np.bool_)}:
+            with pytest.raises(ad.errors.DTypeError, match=rf"^{op.name}: .*bool"):
+                sample.call(*xs)
+            continue
+        out = sample.call(*xs)
+        assert type(out) is ad.Constant
+        with pytest.raises(ad.errors.GradientError, match=r"no gradient"):
+            out.sum().backward()
+
+
+def test_a_list_of_tensors_is_told_to_stack() -> None:
+    x = ad.tensor(1.0)
+    with pytest.raises(ad.errors.DTypeError, match=r"exp: .*list of tensors.*ad\.stack"):
+        ad.exp([x, x])
+
+
+@pytest.mark.parametrize("op", [ad.exp, ad.add, ad.sum, ad.reshape, ad.clip], ids=lambda op: op.name)
+def test_wrong_arguments_name_the_signature(op: Any) -> None:
+    with pytest.raises(TypeError, match=rf"{op.name}.*"):
+        op(*([1.0] * len(op.signature.inputs)), colour=3)
