@@ -1,8 +1,9 @@
 """The pages of README.md and docs/: their code is run, and what they show is what it printed.
 
-A page holds fenced blocks. The `python` blocks of a page run one after the other in one namespace, the commands of its
-`console` blocks (behind `$`) in an empty folder of its own; a `text` block straight after a `python` block is what that
-one printed. `refreshed` returns the page with outputs as they are now: `make docs` writes that, the tests compare it.
+A page holds fenced blocks. The `python` blocks of a page run one after the other in one namespace; a `text` block
+straight after one is what it printed. The commands of `console` blocks (behind `$`) run in a folder of the page's own,
+into which a block such as `csv fruit.csv` is written. `refreshed` returns the page with outputs as they are now:
+`make docs` writes that, the tests compare it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,12 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/add-an-op.md", "docs/guide/*.md")
 
-_FENCED = re.compile(r"^```(python|console)\n(.*?)^```\n(\n```text\n(?:.*?)^```\n)?", re.MULTILINE | re.DOTALL)
+#: Commands that train: their last digits differ between processors, so that other numbers alone are no difference.
+_TRAINS = re.compile(r"\$ adjoint (demo|train|predict)\b")
+_FENCED = re.compile(
+    r"^```(?P<kind>python|console|csv)(?P<name> \S+)?\n(?P<body>.*?)^```\n(?:\n```text\n.*?^```\n)?",
+    re.MULTILINE | re.DOTALL,
+)
 
 
 def pages() -> list[Path]:
@@ -37,12 +43,13 @@ def refreshed(path: Path) -> str:
     with tempfile.TemporaryDirectory() as folder:
 
         def answered(block: re.Match[str]) -> str:
-            if block[1] == "console":
-                return f"```console\n{''.join(_answers(block[2], folder))}```\n{block[3] or ''}"
-            line = text.count("\n", 0, block.start(2))
-            printed = run(block[2], names, path, line)
-            shown = f"\n```text\n{printed}```\n" if printed else ""
-            return f"```python\n{block[2]}```\n{shown}"
+            if block["kind"] == "python":
+                printed = run(block["body"], names, path, text.count("\n", 0, block.start("body")))
+                return f"```python\n{block['body']}```\n" + (f"\n```text\n{printed}```\n" if printed else "")
+            if block["kind"] == "console":
+                return f"```console\n{''.join(_answers(block['body'], folder))}```\n"
+            Path(folder, block["name"].strip()).write_text(block["body"], encoding="utf-8")
+            return block[0]
 
         return _FENCED.sub(answered, text)
 
@@ -57,17 +64,25 @@ def run(code: str, names: dict[str, Any], path: Path, line: int) -> str:
 
 def _answers(session: str, folder: str) -> Iterator[str]:
     """Each command of a session and what it says on both streams."""
+    for line, shown in re.findall(r"^(\$ .*\n)((?:(?!\$ ).*\n)*)", session, re.MULTILINE):
+        said = _said(shlex.split(line[2:]), folder)
+        yield line + (shown if _TRAINS.match(line) and _numberless(said) == _numberless(shown) else said)
+
+
+def _said(words: list[str], folder: str) -> str:
+    """The output of one of our own commands, as it is where no terminal is."""
+    assert words[0] == "adjoint", f"only our own command is run in pages, not {words[0]}"
     settings = os.environ | {"COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb", "PYTHONIOENCODING": "utf-8"}
-    for line in session.splitlines():
-        if line.startswith("$ "):
-            words = shlex.split(line[2:])
-            assert words[0] == "adjoint", f"only our own command is run in pages, not {words[0]}"
-            command = [sys.executable, "-m", *words]
-            done = subprocess.run(
-                command, cwd=folder, env=settings, text=True, encoding="utf-8", check=False, timeout=120,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            )  # fmt: skip
-            yield f"{line}\n" + "".join(f"{row.rstrip()}\n" for row in done.stdout.splitlines())
+    done = subprocess.run(
+        [sys.executable, "-m", *words],
+        cwd=folder, env=settings, text=True, encoding="utf-8", check=False, timeout=120,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    return "".join(f"{row.rstrip()}\n" for row in done.stdout.splitlines())
+
+
+def _numberless(text: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"\d[\d,.]*", "#", text))
 
 
 def write() -> None:

@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "reference"
 sys.path.insert(0, str(ROOT))  # `python scripts/reference.py` puts scripts/ there instead
 
+import click  # noqa: E402
+
 import adjoint as ad  # noqa: E402
 from adjoint.op import Op  # noqa: E402
 
@@ -206,16 +208,32 @@ def _first_line(module: ModuleType) -> str:
     return (module.__doc__ or module.__name__).strip().splitlines()[0].rstrip(".:")
 
 
+def command_line() -> str:
+    """The text of the page of the `adjoint` command: its help, and that of its commands."""
+    from adjoint.cli import COMMANDS, commands
+
+    root = click.Context(commands, info_name="adjoint", terminal_width=100, max_content_width=100)
+    parts = ["# Command line", f"```text\n{commands.get_help(root)}\n```"]
+    for name in COMMANDS:
+        command = commands.get_command(root, name)
+        assert command is not None, "COMMANDS names every command"
+        said = command.get_help(click.Context(command, root, name, terminal_width=100, max_content_width=100))
+        parts += [f"## adjoint {name}", f"```text\n{said}\n```"]
+    return "\n\n".join(parts) + "\n"
+
+
 def index() -> str:
     """The text of the first page."""
     lines = [f"- [{p.title}]({p.file}.md): {p.about}" for p in PAGES]
+    lines.append("- [Command line](command-line.md): what `adjoint --help` and the help of its commands say.")
     made = "Made by `make docs` from the docstrings and the registry of ops; the examples are run by the tests."
     return f"# Reference\n\n{made}\n\n" + "\n".join(lines) + "\n"
 
 
 def files() -> dict[Path, str]:
     """Every file of the reference and its text."""
-    return {FOLDER / "README.md": index()} | {FOLDER / f"{p.file}.md": page(p) for p in PAGES}
+    first = {FOLDER / "README.md": index(), FOLDER / "command-line.md": command_line()}
+    return first | {FOLDER / f"{p.file}.md": page(p) for p in PAGES}
 
 
 def main() -> None:

@@ -204,16 +204,30 @@ def test_a_gate_written_with_numpy_functions_that_are_known_is_too():
 def test_a_second_derivative_through_plain_numpy_raises_and_names_the_gate():
     x = np.array([0.3, -0.7])
     np.testing.assert_allclose(ad.grad(lambda x: Plain()(x).sum())(x), np.exp(x))
-    with pytest.raises(ad.errors.GradientError, match="Plain: a second derivative needs a backward that works on Tensors"):
+    with pytest.raises(ad.errors.GradientError, match="Plain: a second derivative or a forward tangent needs a backward that works on Tensors"):
         ad.grad(lambda x: ad.grad(lambda x: Plain()(x).sum())(x).sum())(x)
     with pytest.raises(ad.errors.GradientError, match="Plain: a second derivative"):
         ad.hvp(lambda x: Plain()(x).sum(), (x,), (x,))
 
 
-def test_a_forward_tangent_through_a_gate_raises_and_names_it():
-    expected = "Multiply: states how gradients go backward, not how tangents go forward, at "
-    with pytest.raises(ad.errors.GradientError, match=expected):
-        ad.jvp(lambda x: Multiply()(x, x), (3.0,), (1.0,))
+def test_a_forward_tangent_goes_through_a_gate_by_the_transpose_of_its_backward():
+    assert ad.jvp(lambda x, y: Multiply()(x, y), (3.0, -4.0), (1.0, 10.0)) == (-12.0, 26.0)
+    x, row, t = np.ones((2, 3)), np.array([1.0, 2.0, 3.0]), np.array([1.0, 0.0, -1.0])
+    np.testing.assert_array_equal(ad.jvp(lambda row: Multiply()(x, row), (row,), (t,))[1], x * t)
+    tall = ad.jacobian(lambda s: Multiply()(s, row))(2.0)
+    np.testing.assert_array_equal(np.asarray(tall), row)
+    reverse_over_forward = ad.grad(lambda x: ad.jvp(lambda x: Multiply()(x, x), (x,), (1.0,))[1])
+    assert reverse_over_forward(3.0) == 2.0
+
+
+def test_a_forward_tangent_needs_a_backward_on_tensors_and_says_so():
+    class Deaf(Plain):
+        def backward(self, upstream):
+            return np.asarray(upstream) * self.out
+
+    np.testing.assert_allclose(ad.jvp(lambda x: Plain()(x), (3.0,), (2.0,))[1], 2.0 * np.exp(3.0))
+    with pytest.raises(ad.errors.GradientError, match="Deaf: a second derivative or a forward tangent needs a backward"):
+        ad.jvp(lambda x: Deaf()(x), (3.0,), (1.0,))
 
 
 # --- custom_vjp ----------------------------------------------------------------------------------------------------------

@@ -131,8 +131,8 @@ def test_containers_in_second_order():
     at = {"x": 3.0, "y": [5.0]}
     assert ad.hvp(f, (at,), ({"x": 1.0, "y": [0.0]},)) == {"x": 10.0, "y": [6.0]}
     H = ad.hessian(f)(at)
-    assert (float(H["x"]["x"]), float(H["x"]["y"][0]), float(H["y"][0]["x"])) == (10.0, 6.0, 6.0)
-    assert float(H["y"][0]["y"][0]) == 0.0
+    blocks = [H["x"]["x"], H["x"]["y"][0], H["y"][0]["x"], H["y"][0]["y"][0]]
+    assert [float(block.todense()) for block in blocks] == [10.0, 6.0, 6.0, 0.0]
 
 
 def test_containers_as_results():
@@ -389,7 +389,6 @@ LOST = {
     "tolist": lambda x: x.tolist()[0],
     "bool": lambda x: 1.0 if x[0] else 0.0,
     "format": lambda x: float(f"{x[0]:.3f}"),
-    "assigned into an array": lambda x: _assigned(x),
     "a function that is not known": lambda x: np.cumsum(x)[0],
     "a ufunc that is not known": lambda x: np.spacing(x).sum(),
     "a method that is not known": lambda x: np.multiply.outer(x, x).sum(),
@@ -404,17 +403,23 @@ LOST = {
 }
 
 
-def _assigned(x):
-    y = np.zeros(3)
-    y[0] = x[0]
-    return y.sum()
-
-
 @pytest.mark.parametrize("how", LOST)
 @pytest.mark.parametrize("transform", [ad.grad, ad.jacobian, lambda f: lambda x: ad.jvp(f, (x,), (x,))])
 def test_inside_a_transform_leaving_the_graph_raises(how, transform):
     with pytest.raises(ad.errors.GradientError, match="gradient would be lost"):
         transform(LOST[how])(X)
+
+
+def test_assigning_into_an_array_inside_a_transform_raises():
+    def f(x):
+        y = np.zeros(3)
+        y[0] = x[0]
+        return y.sum()
+
+    with pytest.raises(ValueError, match="setting an array element") as caught:  # NumPy's words, ours are the cause
+        ad.grad(f)(X)
+    assert "gradient would be lost" in str(caught.value.__cause__)
+    assert f(ad.tensor(X)) == 0.5
 
 
 @pytest.mark.parametrize("how", [h for h in LOST if h != "out"])

@@ -63,7 +63,7 @@ assert errors[0] < 1e-4
 assert errors[1] < 1e-9
 assert errors[2] < 1e-15
 
-print("\n", ad.gradcheck(loss_fun, weights))
+print(f"\n{ad.gradcheck(loss_fun, weights)}")
 
 
 class Square(ad.Gate):
@@ -82,6 +82,6 @@ class Square(ad.Gate):
 try:
     ad.gradcheck(Square(), np.array([1.0, 2.0]))
 except ad.AdjointError as error:
-    print("\na wrong backward is found out:\n", error)
+    print(f"\na wrong backward is found out:\n{error}")
 else:
     raise AssertionError("gradcheck did not see the mistake")

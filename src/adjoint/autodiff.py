@@ -29,7 +29,7 @@ from adjoint.vocabulary import ARRAYS, TENSORS
 _BY_ID: Final = attrgetter("_id")
 
 
-# --- shape and dtype of a gradient -------------------------------------------------------------------------------------
+# --- shape and dtype of a gradient ----------------------------------------------------------------------------------
 
 
 def fit(op: Op, position: int, g: Any, like: Any) -> Any:
@@ -78,7 +78,7 @@ def wrong_rule(op: Op, position: int, got: tuple[int, ...], expected: tuple[int,
     )
 
 
-# --- carriers: how a node hands its gradient on --------------------------------------------------------------------------
+# --- carriers: how a node hands its gradient on ---------------------------------------------------------------------
 
 
 def _build_pull(op: Op, active: tuple[bool, ...], scalar: bool) -> Pull:
@@ -119,11 +119,11 @@ def _ieee(value: Any) -> Any:
 ENGINE.build_pull = _build_pull
 
 
-# --- the backward pass ----------------------------------------------------------------------------------------------------
+# --- the backward pass ----------------------------------------------------------------------------------------------
 
 
 def collect(root: Tensor) -> list[Tensor]:
-    """Active nodes that `root` depends on, itself included, from the highest id down; their slots are marked pending."""
+    """Active nodes that `root` depends on, and itself, from the highest id down; their slots are marked pending."""
     nodes = [root]
     root._grad = PENDING
     for node in nodes:  # grows while it is read
@@ -231,8 +231,8 @@ def _seed(root: Tensor, upstream: Any) -> Any:
             return 1.0
         if value.size != 1:
             raise GradientError(
-                f"backward: expected a scalar, got shape {root.shape}{here()}; reduce it to a loss first "
-                f"(.sum() or .mean()), or say which upstream gradient arrives: t.backward(upstream of shape {root.shape})"
+                f"backward: expected a scalar, got shape {root.shape}{here()}; reduce it to a loss first (.sum() or "
+                f".mean()), or say which upstream gradient arrives: t.backward(upstream of shape {root.shape})"
             )
         return np.ones(value.shape, value.dtype)[()]
     given = plain_value(value_of(upstream), "backward: upstream")
@@ -261,7 +261,7 @@ def why_inactive(root: Tensor, what: str = "backward") -> str:
     for node in history:
         op = node._rule.op
         if op is not None and op.nondiff is not None and any(x.active for x in node._inputs if isinstance(x, Tensor)):
-            made = "" if node is root else f", from which this tensor was computed ({node.node.origin})"
+            made = "" if node is root else f", and this tensor was computed from it ({node.node.origin})"
             return f"{what}: {op.name} has no gradient: {op.nondiff}{made}{here()}"
     whole = next((x for x in history if x._rule.op is None and x.dtype.kind in "iu"), None)
     if whole is not None or root.dtype.kind != "f":
@@ -279,7 +279,7 @@ def why_inactive(root: Tensor, what: str = "backward") -> str:
 attach("autodiff", {"backward": backward})
 
 
-# --- the same sweep with a table of its own -------------------------------------------------------------------------------
+# --- the same sweep with a table of its own -------------------------------------------------------------------------
 
 
 def between(outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> list[Tensor]:
@@ -391,11 +391,19 @@ def _pushed(node: Tensor, table: dict[int, Any], differentiable: bool) -> Any:
     return (fit_tensor if differentiable else fit)(op, 0, term, out)
 
 
-# --- the ledger -----------------------------------------------------------------------------------------------------------
+# --- the ledger -----------------------------------------------------------------------------------------------------
 
 
 class Edge(NamedTuple):
-    """One edge of the backward pass: what arrived at a node, and what it handed to one of its inputs."""
+    """One edge of the backward pass: what arrived at a node, and what it handed to one of its inputs.
+
+    Example
+    -------
+    >>> import adjoint as ad
+    >>> x = ad.tensor(3.0)
+    >>> [edge.product.item() for edge in ad.ledger(x * x)]
+    [3.0, 3.0]
+    """
 
     node: Tensor
     input: Tensor

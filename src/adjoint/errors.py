@@ -20,7 +20,17 @@ from __future__ import annotations
 
 
 class AdjointError(Exception):
-    """Base of every error that this library raises on purpose."""
+    """Base of every error that this library raises on purpose.
+
+    Example
+    -------
+    >>> import adjoint as ad
+    >>> try:
+    ...     ad.tensor([1.0, 2.0]) + ad.tensor([1.0, 2.0, 3.0])
+    ... except ad.AdjointError as error:
+    ...     type(error).__name__
+    'ShapeError'
+    """
 
 
 class ShapeError(AdjointError, ValueError):

@@ -23,7 +23,19 @@ LocalRule = Callable[..., Any] | None
 
 
 class Select(NamedTuple):
-    """A local gradient that is `yes` where the condition holds and `no` elsewhere."""
+    """A local gradient that is `yes` where the condition holds and `no` elsewhere.
+
+    Example
+    -------
+    >>> import adjoint as ad
+    >>> @ad.elementwise(name="doc_ramp")
+    ... def ramp(m, x):
+    ...     return m.maximum(x, 0.0)
+    >>> ramp.local(lambda m, out, x: ad.Select(x > 0.0, 1.0, 0.0))
+    <op doc_ramp(x)>
+    >>> ad.grad(ramp)(2.0), ad.grad(ramp)(-2.0)
+    (1.0, 0.0)
+    """
 
     condition: Any
     yes: Any
@@ -49,7 +61,7 @@ def share(m: Any, wins: Any, ties: Any, active: tuple[bool, ...]) -> Select:
     return Select(wins, 1.0, Select(ties, 0.5, 0.0) if all(active) else 0.0)
 
 
-# --- elementwise ------------------------------------------------------------------------------------------------------
+# --- elementwise ----------------------------------------------------------------------------------------------------
 
 _PYTHON_NUMBERS = (float, int, bool, np.bool_)
 
@@ -191,7 +203,7 @@ def _decorator(family: type[Op], forward: Callable[..., Any] | None, settings: d
     return lambda rule: family(rule, **settings)
 
 
-# --- reductions -------------------------------------------------------------------------------------------------------
+# --- reductions -----------------------------------------------------------------------------------------------------
 
 
 class Reduction(Op):
@@ -301,11 +313,25 @@ def reduction(forward: Callable[..., Any], /) -> Reduction: ...
 @overload
 def reduction(**settings: Any) -> Callable[[Callable[..., Any]], Reduction]: ...
 def reduction(forward: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
-    """Make a reduction of a forward rule `forward(m, x)` written as if the axis were bound and kept."""
+    """Make a reduction of a forward rule `forward(m, x)` written as if the axis were bound and kept.
+
+    Settings are those of `Op`, and `needs_elements` (over no elements the result does not exist).
+
+    Example
+    -------
+    >>> import numpy as np, adjoint as ad
+    >>> @ad.reduction(name="doc_norm", reference="numpy.linalg.norm")
+    ... def norm(m, x):
+    ...     return m.sqrt(m.sum(x * x))
+    >>> norm.local(lambda m, out, x: x / out)
+    <op doc_norm(x, axis=None, keepdims=False)>
+    >>> ad.grad(norm)(np.array([3.0, 4.0]))
+    array([0.6, 0.8])
+    """
     return _decorator(Reduction, forward, settings)
 
 
-# --- with a shape rule of their own -----------------------------------------------------------------------------------
+# --- with a shape rule of their own ---------------------------------------------------------------------------------
 
 
 class _Shaped(Op):
@@ -376,7 +402,21 @@ def linear(forward: Callable[..., Any], /) -> Linear: ...
 @overload
 def linear(*, jointly: bool = False, **settings: Any) -> Callable[[Callable[..., Any]], Linear]: ...
 def linear(forward: Callable[..., Any] | None = None, /, *, jointly: bool = False, **settings: Any) -> Any:
-    """Make a linear op of a forward rule `forward(m, x, /, setting)`; then state `.shape(…)` and `.transpose(…)`."""
+    """Make a linear op of a forward rule `forward(m, x, /, setting)`; then state `.shape(…)` and `.transpose(…)`.
+
+    With several inputs it is linear in each of them, or, with `jointly`, in all of them together (as concatenate is).
+
+    Example
+    -------
+    >>> import numpy as np, adjoint as ad
+    >>> @ad.linear(name="doc_times")
+    ... def times(m, x, /, factor):
+    ...     return factor * x
+    >>> times.shape(lambda x, factor: x.shape).transpose(lambda m, g, x, factor: factor * g)
+    <op doc_times(x, factor)>
+    >>> ad.grad(lambda x: times(x, 5.0).sum())(np.ones(2))
+    array([5., 5.])
+    """
 
     def make(rule: Callable[..., Any]) -> Linear:
         op = Linear(rule, **settings)
@@ -429,6 +469,18 @@ def general(forward: Callable[..., Any], /) -> General: ...
 @overload
 def general(**settings: Any) -> Callable[[Callable[..., Any]], General]: ...
 def general(forward: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
-    """Make an op of a forward rule; then state `.shape(…)`, and `.vjp(…)` and `.jvp(…)` or `nondiff="reason"`."""
+    """Make an op of a forward rule; then state `.shape(…)`, and `.vjp(…)` and `.jvp(…)` or `nondiff="reason"`.
+
+    Example
+    -------
+    >>> import numpy as np, adjoint as ad
+    >>> @ad.general(name="doc_norm_squared")
+    ... def norm_squared(m, x, /):
+    ...     return m.sum(x * x, axis=None, keepdims=False)
+    >>> norm_squared.shape(lambda x: ()).vjp(lambda m, g, out, x: 2.0 * g * x)
+    <op doc_norm_squared(x)>
+    >>> ad.grad(norm_squared)(np.array([3.0, 4.0]))
+    array([6., 8.])
+    """
     return _decorator(General, forward, settings)
 

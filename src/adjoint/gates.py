@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from adjoint.autodiff import gradients
 from adjoint.errors import AdjointError, GradientError
 from adjoint.families import General
 from adjoint.op import Abstract
 from adjoint.recording import here, mode
-from adjoint.tensor import Tensor, as_array, owned
+from adjoint.tensor import Tensor, as_array, leaf, owned, value_of
+from adjoint.vocabulary import TENSORS
 
 
 class _GateOp(General):
@@ -63,10 +65,15 @@ class _GateOp(General):
     def push(
         self, m: Any, active: tuple[bool, ...], tangents: Sequence[Any], out: Any, xs: Sequence[Any], params: Any
     ) -> Any:
-        raise GradientError(
-            f"{params['gate'].name}: states how gradients go backward, not how tangents go forward{here()}; "
-            "use grad or vjp instead of jvp, or write the function of operators"
-        )
+        """The transpose of backward, which is linear in its upstream gradient u: d (Σ backward(u) · tangent) / d u."""
+        upstream = leaf(np.ones_like(value_of(out)))
+        with mode(record=True):
+            terms = params["gate"].again(xs, upstream)
+            given = terms if isinstance(terms, tuple | list) else (terms,)
+            pairs = [(term, t) for term, t in zip(given, tangents, strict=True) if isinstance(term, Tensor) and t is not None]
+            sums = [TENSORS.sum(TENSORS.multiply(term, t), axis=None, keepdims=False) for term, t in pairs]
+        (tangent,) = gradients(sums, [1.0] * len(sums), [upstream], isinstance(out, Tensor))
+        return 0.0 if tangent is None else tangent
 
 
 def _seen(value: Any) -> Any:
@@ -182,7 +189,8 @@ class Gate:
 
     def _plain_numpy(self, error: Exception | None) -> GradientError:
         return GradientError(
-            f"{self.name}: a second derivative needs a backward that works on Tensors, but this gate leaves the graph"
+            f"{self.name}: a second derivative or a forward tangent needs a backward that works on Tensors, but this gate "
+            f"leaves the graph"
             f"{f' ({error})' if error else ''}{here()}; write it with operators and functions of adjoint or NumPy"
         )
 

@@ -18,7 +18,17 @@ from adjoint.tensor import Array, Tensor, attach, new, record
 
 
 class Trace:
-    """One run of a graph: every value, and every gradient once `backward` has run."""
+    """One run of a graph: every value, and every gradient once `backward` has run.
+
+    Example
+    -------
+    >>> import adjoint as ad
+    >>> trace = ad.Graph.of(lambda x, y: x * y, x=3.0, y=-4.0).forward({"x": 5.0})
+    >>> trace.output.item(), trace.backward()["y"].item()
+    (-20.0, 5.0)
+    >>> trace["x"].grad.item()
+    -4.0
+    """
 
     def __init__(self, output: Tensor, inputs: Mapping[str, Tensor], nodes: Mapping[Tensor, Tensor]) -> None:
         self.output = output
@@ -87,7 +97,7 @@ class Graph:
         leaves = {name: x if isinstance(x, Tensor) else tensor(x, name=name) for name, x in inputs.items()}
         output = f(**leaves)
         if not isinstance(output, Tensor):
-            raise GradientError(f"Graph.of: expected a function that returns a Tensor, got {type(output).__name__}{here()}")
+            raise GradientError(f"Graph.of: expected the function to return a Tensor, got {type(output).__name__}{here()}")
         return cls(output, leaves)
 
     def __len__(self) -> int:

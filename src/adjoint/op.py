@@ -54,7 +54,14 @@ class Case(NamedTuple):
 
 
 def case(*shapes: tuple[int, ...], **params: Any) -> Case:
-    """A test sample that stands beside its op: inputs of these shapes are drawn from the op's domain."""
+    """A test sample that stands beside its op: inputs of these shapes are drawn from the op's domain.
+
+    Example
+    -------
+    >>> import adjoint as ad
+    >>> ad.case((3, 4), axis=1)
+    Case(shapes=((3, 4),), params={'axis': 1})
+    """
     return Case(shapes, params)
 
 

@@ -56,7 +56,8 @@ class Optimizer:
         }
         if not fresh:
             raise GradientError(
-                f"{type(self).__name__}.step: no parameter has a new gradient{here()}; call loss.backward() before each step"
+                f"{type(self).__name__}.step: no parameter has a new gradient{here()}; "
+                "call loss.backward() before each step"
             )
         self.steps.replace(self.steps._value + 1)
         for path, p in fresh.items():
@@ -104,7 +105,13 @@ class SGD(Optimizer):
     """
 
     def __init__(
-        self, parameters: Any, lr: float = 1e-2, *, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0
+        self,
+        parameters: Any,
+        lr: float = 1e-2,
+        *,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
     ) -> None:
         self.momentum = _fraction("momentum", momentum)
         self.nesterov = nesterov
@@ -222,7 +229,7 @@ def _by_path(parameters: Any) -> dict[str, Parameter]:
         found = {"": parameters}
     for path, p in found.items():
         if not isinstance(p, Parameter):
-            raise AdjointError(f"optimiser: expected a module or Parameters, got {type(p).__name__} at {path!r}{here()}")
+            raise AdjointError(f"optimiser: expected a module or Parameters, got {type(p).__name__} ({path!r}){here()}")
     if not found:
         raise AdjointError(f"optimiser: expected at least one Parameter, got none{here()}")
     return dict(found)

@@ -27,7 +27,7 @@ class Origin(NamedTuple):
 
 
 class Scope:
-    """Place of a running module call: the module and the scope around it. Its path is spelled when somebody reads it."""
+    """Place of a running module call: the module and the scope around it. The path is spelled when it is read."""
 
     __slots__ = ("module", "outer")
 
@@ -93,13 +93,13 @@ def transforming() -> bool:
     return current is not None and current.transforms > 0
 
 
-# --- where in the user's code -----------------------------------------------------------------------------------------
+# --- where in the user's code ---------------------------------------------------------------------------------------
 
 _PACKAGE: Final = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 class _LibraryFiles(dict[str, bool]):
-    """Whether a file belongs to this library; filled as files are met, since asking a dict is what a node can afford."""
+    """Whether a file belongs to this library; filled as files are met: a dict is what a node can afford to ask."""
 
     def __missing__(self, filename: str) -> bool:
         self[filename] = answer = filename.startswith((_PACKAGE, "<adjoint "))

@@ -67,7 +67,16 @@ LEAF: Final = Rule(None, (), _nothing)
 
 
 class Node(NamedTuple):
-    """An immutable view of how a Tensor was made; `op` is None for a leaf."""
+    """An immutable view of how a Tensor was made; `op` is None for a leaf.
+
+    Example
+    -------
+    >>> import adjoint as ad
+    >>> x = ad.tensor(2.0, name="x")
+    >>> node = (x * 3.0).node
+    >>> node.op.name, node.inputs
+    ('multiply', (tensor(2., name='x'), 3.0))
+    """
 
     op: Op | None
     inputs: tuple[Any, ...]
@@ -78,7 +87,7 @@ class Node(NamedTuple):
     scope: str
 
 
-# --- values -----------------------------------------------------------------------------------------------------------
+# --- values ---------------------------------------------------------------------------------------------------------
 
 
 def plain_value(value: Any, what: str = "tensor") -> Any:
@@ -128,7 +137,7 @@ def as_array(value: Any) -> Array:
     return array
 
 
-# --- Tensor -----------------------------------------------------------------------------------------------------------
+# --- Tensor ---------------------------------------------------------------------------------------------------------
 
 
 class Tensor:
@@ -446,7 +455,7 @@ SLOTS: Final[Mapping[str, Sequence[str]]] = {
 
 
 def attach(folder: str, methods: Mapping[str, Any], to: type | None = None) -> None:
-    """Add what a later folder supplies to Tensor or another class; the names must be exactly those that SLOTS promises."""
+    """Add what a later folder supplies to Tensor (or to another class); the names must be those that SLOTS promises."""
     if set(methods) != set(SLOTS[folder]):
         difference = sorted(set(methods) ^ set(SLOTS[folder]))
         raise AdjointError(f"attach: {folder} must supply exactly what SLOTS names; these differ: {difference}")
@@ -455,7 +464,14 @@ def attach(folder: str, methods: Mapping[str, Any], to: type | None = None) -> N
 
 
 class Constant(Tensor):
-    """A Tensor that gets no gradient: a constant, or the result of an operation on inactive tensors only."""
+    """A Tensor that gets no gradient: a constant, or the result of an operation on inactive tensors only.
+
+    Example
+    -------
+    >>> import adjoint as ad
+    >>> isinstance(ad.constant(2.0) + 1.0, ad.Constant), isinstance(ad.tensor([1, 2]), ad.Constant)
+    (True, True)
+    """
 
     __slots__ = ()
     _word = "constant"
@@ -468,7 +484,12 @@ def add_to_slot(target: Tensor, g: Any) -> None:
 
 
 def record(
-    t: Any, rule: Rule, value: Any, inputs: tuple[Any, ...], params: Mapping[str, Any] = NO_PARAMS, name: str | None = None
+    t: Any,
+    rule: Rule,
+    value: Any,
+    inputs: tuple[Any, ...],
+    params: Mapping[str, Any] = NO_PARAMS,
+    name: str | None = None,
 ) -> Any:
     """Make a new Tensor a node: its value and its history, with the place in the user's code. Returns it."""
     t._value = value

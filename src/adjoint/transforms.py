@@ -44,7 +44,7 @@ class Structured(Protocol):
         ...
 
 
-# --- containers ---------------------------------------------------------------------------------------------------------
+# --- containers -----------------------------------------------------------------------------------------------------
 
 
 def _is_leaf(x: Any) -> bool:
@@ -71,7 +71,7 @@ def unflatten(recipe: Any, leaves: Sequence[Any]) -> Any:
     return optree.tree_unflatten(recipe, leaves)
 
 
-# --- one recorded run ---------------------------------------------------------------------------------------------------
+# --- one recorded run -----------------------------------------------------------------------------------------------
 
 
 class Run(NamedTuple):
@@ -151,7 +151,7 @@ def _chosen(args: Sequence[Any], argnums: int | Sequence[int], what: str) -> tup
     numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     for n in numbers:
         if not -len(args) <= n < len(args):
-            raise TypeError(f"{what}: expected an argument at position {n} (argnums), got {len(args)} arguments{here()}")
+            raise TypeError(f"{what}: expected an argument at position {n} (argnums), got {len(args)} of them{here()}")
     return tuple(args[n] for n in numbers)
 
 
@@ -213,7 +213,7 @@ def _filled(tree: Any, supply: Iterator[Tensor]) -> Any:
     return optree.tree_map(replace, tree, is_leaf=_is_leaf)
 
 
-# --- the transforms -----------------------------------------------------------------------------------------------------
+# --- the transforms -------------------------------------------------------------------------------------------------
 
 
 def _scalar_output(done: Run, what: str) -> Any:
@@ -307,8 +307,8 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
     Returns
     -------
     (output, pull)
-        `pull(cotangent)`, with a cotangent of the structure of the output, gives a tuple with one gradient per argument;
-        it can be called again.
+        `pull(cotangent)`, with a cotangent of the structure of the output, gives a tuple with one gradient per
+        argument; it can be called again.
 
     Example
     -------

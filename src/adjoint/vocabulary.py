@@ -7,9 +7,9 @@ An op's forward and its gradient rules call only words of `m`; what a word does 
 - `over_axis(words, axis)`: either of them with the axis of a reduction bound and kept,
 - text, in `source.py`: the generated Python of the eager paths.
 
-Operands are passed by position, settings by keyword. Every word that a gradient rule uses on differentiable operands is also the name of an op, so that the two first
-vocabularies agree by construction. `array_words` takes the array library as an argument: nothing else here, and no
-op, names NumPy.
+Operands are passed by position, settings by keyword. Every word that a gradient rule uses on differentiable operands is
+also the name of an op, so that the two first vocabularies agree by construction. `array_words` takes the array library
+as an argument: nothing else here, and no op's rule, names NumPy.
 """
 
 from __future__ import annotations

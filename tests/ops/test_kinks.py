@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.ops.samples import ELEMENTWISE, OPS
 
 import adjoint as ad
 from adjoint.op import Kink
-from tests.ops.samples import ELEMENTWISE, OPS
 
 KINKS = [(op, kink) for op in ELEMENTWISE.values() for kink in op.kinks]
 kinks = pytest.mark.parametrize(("op", "kink"), KINKS, ids=[f"{op.name}-{i}" for i, (op, _) in enumerate(KINKS)])
@@ -104,11 +104,11 @@ def test_infinite_upstream_through_a_mask_of_scalars(name: str) -> None:
         assert t.grad.item() == g
 
 
-@pytest.mark.parametrize("op", [ad.elu, ad.sigmoid, ad.softplus, ad.tanh, ad.relu, ad.leaky_relu], ids=lambda op: op.name)
+@pytest.mark.parametrize("name", ["elu", "sigmoid", "softplus", "tanh", "relu", "leaky_relu"])
 @pytest.mark.parametrize("x", [800.0, -800.0, 40.0, -40.0])
-def test_derivatives_of_extremes_are_finite(op: Any, x: float) -> None:
+def test_derivatives_of_extremes_are_finite(name: str, x: float) -> None:
     for order in range(4):
-        f = op
+        f: Any = OPS[name]
         for _ in range(order):
             f = ad.grad(f)
         assert math.isfinite(f(x)), f"derivative of order {order}"

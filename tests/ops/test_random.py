@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
+from tests.ops.samples import DRAWS, abstract
 
 import adjoint as ad
-from tests.ops.samples import DRAWS, abstract
 
 GENERATOR: dict[str, Any] = {
     "uniform": lambda rng: rng.uniform((3, 2)),
@@ -94,7 +94,8 @@ def test_distributions() -> None:
 
 def test_consecutive_draws_and_seeds_are_unrelated() -> None:
     rng = ad.random.Generator(0)
-    rows = np.array([rng.normal((500,)).value for _ in range(20)] + [ad.random.Generator(s).normal((500,)).value for s in range(1, 20)])
+    draws = [rng.normal((500,)) for _ in range(20)] + [ad.random.Generator(s).normal((500,)) for s in range(1, 20)]
+    rows = np.array([drawn.value for drawn in draws])
     correlation = np.corrcoef(rows) - np.eye(len(rows))
     assert np.abs(correlation).max() < 5.0 / np.sqrt(500)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.ops.samples import COMPUTED, ELEMENTWISE, samples
 
 import adjoint as ad
-from tests.ops.samples import COMPUTED, ELEMENTWISE, samples
 
 BINARY = {name: op for name, op in ELEMENTWISE.items() if len(op.signature.inputs) > 1}
 
@@ -58,13 +58,12 @@ SHOWN = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_shapes(name: str) -> None:
-    with pytest.raises(ad.errors.ShapeError, match=rf"^{name}: .*{SHOWN.get(name, re.escape('(2, 3)'))}.*test_refusals"):
+    shapes = SHOWN.get(name, re.escape("(2, 3)"))
+    with pytest.raises(ad.errors.ShapeError, match=rf"^{name}: .*{shapes}.*test_refusals"):
         WRONG[name]()
 
 
-@pytest.mark.parametrize(
-    "z", [np.array([1.0 + 2.0j]), 1.0 + 2.0j, [1.0 + 2.0j, 0.0], np.complex64(1.0)], ids=["array", "number", "list", "numpy"]
-)
+@pytest.mark.parametrize("z", [np.array([1.0 + 2.0j]), 1.0 + 2.0j, [1.0 + 2.0j, 0.0], np.complex64(1.0)], ids=repr)
 @each({n: op for n, op in COMPUTED.items() if not op.signature.variadic})
 def test_complex_input_is_refused(op: Any, z: Any) -> None:
     sample = samples(op)[0]
@@ -88,13 +87,13 @@ def test_integers_and_booleans_get_no_gradient(op: Any) -> None:
     for dtype in (np.int64, np.bool_):
         xs = [ad.tensor(np.ones(np.shape(x), dtype)) for x in sample.inputs]
         assert not any(x.active for x in xs)
-        if (op.name, dtype) in {("negative", np.bool_), ("subtract", np.bool_), ("sign", np.bool_)}:
-            with pytest.raises(ad.errors.DTypeError, match=rf"^{op.name}: .*bool"):
+        if dtype is np.bool_ and op.name in ("negative", "subtract", "sign", "sigmoid", "softplus"):
+            with pytest.raises(ad.errors.DTypeError, match=rf"(?i)^{op.name}: .*bool"):  # NumPy's booleans have no sign
                 sample.call(*xs)
             continue
         out = sample.call(*xs)
         assert type(out) is ad.Constant
-        with pytest.raises(ad.errors.GradientError, match=r"no gradient"):
+        with pytest.raises(ad.errors.GradientError, match=r"no gradient|no tensor that gets a gradient"):
             out.sum().backward()
 
 

@@ -19,7 +19,6 @@ import numpy as np
 import pytest
 from tests.ops.samples import (
     COMPUTED,
-    DRAWS,
     ELEMENTWISE,
     OPS,
     REDUCTIONS,
@@ -183,11 +182,9 @@ def test_special_values_reduced(op: Any, dtype: Any) -> None:
         assert_same(sample.call(), sample.reference(), 16.0)
 
 
-@each({**ELEMENTWISE, **REDUCTIONS})
+@each({n: op for n, op in {**ELEMENTWISE, **REDUCTIONS}.items() if str(op.reference).startswith("numpy.")})
 def test_dtype_is_numpys(op: Any) -> None:
     """Integers, booleans, mixed floats and Python numbers promote as in the reference, where that is NumPy."""
-    if not str(op.reference).startswith("numpy."):
-        pytest.skip("the reference is not NumPy")
     kinds = [np.ones((2,), t) for t in (np.bool_, np.int32, np.int64, np.float32, np.float64)] + [2.0, 2]
     for xs in itertools.product(kinds, repeat=len(op.signature.inputs)):
         if all(isinstance(x, float | int) for x in xs):
@@ -314,11 +311,9 @@ def test_float32_stays_float32_beside_python_floats(op: Any) -> None:
             assert x.grad.dtype == np.float32
 
 
-@each({**COMPUTED, **DRAWS})
+@each(COMPUTED)
 def test_without_a_gradient_the_result_is_constant(op: ad.op.Op) -> None:
     """Constants alone give constants; an op without a gradient says why when asked for one."""
-    if op.name in DRAWS:
-        pytest.skip("draws have no inputs that could be active")
     for sample in samples(op)[:3]:
         with quiet():
             out = sample.call(*(ad.constant(x) for x in sample.inputs))

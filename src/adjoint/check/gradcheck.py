@@ -46,7 +46,7 @@ class GradCheckReport(NamedTuple):
         return text + f"error {self.relative_error:.0e}" + "".join(f"\n  skipped: {reason}" for reason in self.skipped)
 
 
-# --- numbers ----------------------------------------------------------------------------------------------------------
+# --- numbers --------------------------------------------------------------------------------------------------------
 
 
 def _difference(f: Callable[[float], Array], step: float) -> tuple[Array, Array]:
@@ -90,7 +90,7 @@ def _joined(outputs: list[Array]) -> Array:
     return np.concatenate([x.ravel() for x in outputs])
 
 
-# --- the check --------------------------------------------------------------------------------------------------------
+# --- the check ------------------------------------------------------------------------------------------------------
 
 
 class _Check:

@@ -37,6 +37,7 @@ class Point:
         paths = recipe.paths()
         self.names = [f"argument {paths[i][0]}" + "".join(f"[{k!r}]" for k in paths[i][1:]) for i in self._places]
         self.values = [_in_float64(self._leaves[i]) for i in self._places]
+        self._frozen = [p for p in _parameters_of(args) if not p.trainable]
         self._parameters = [x if isinstance(x, Parameter) else None for x in (self._leaves[i] for i in self._places)]
 
     def function(self, leaves: Values) -> Values:
@@ -51,6 +52,7 @@ class Point:
     def at(self, values: Values) -> Iterator[Values]:
         """Within the block Parameters hold these values; gives the leaves: Parameters, and the other values."""
         pairs = [(p, p._value, v) for p, v in zip(self._parameters, values, strict=True) if p is not None]
+        pairs += [(p, p._value, _in_float64(p)) for p in self._frozen]
         try:
             for p, _, value in pairs:
                 p.replace(value)
@@ -91,6 +93,13 @@ def _refilled(args: Any, supply: Iterator[Any]) -> Any:
         return next(supply)
 
     return optree.tree_map(filled, args, is_leaf=lambda x: isinstance(x, Parametrised))
+
+
+def _parameters_of(args: Any) -> list[Parameter]:
+    import optree
+
+    leaves = optree.tree_leaves(args, is_leaf=lambda x: isinstance(x, Parametrised))
+    return [p for x in leaves if isinstance(x, Parametrised) for p in x.parameters().values()]
 
 
 def _is_floating(x: Any) -> bool:

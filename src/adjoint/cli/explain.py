@@ -171,7 +171,7 @@ def _numbers(value: Any) -> Any:
     return str(nested) if isinstance(nested, float) and not np.isfinite(nested) else nested
 
 
-# --- rules of operations whose local gradient is no number per element -------------------------------------
+# --- rules of operations whose local gradient is no number per element ----------------------------------------------
 
 
 def rule_in_words(answer: Answer, edge: Edge) -> str:
@@ -193,7 +193,7 @@ def rule_in_words(answer: Answer, edge: Edge) -> str:
     return words.get(name, f"{upstream} through {name}")
 
 
-# --- text for a terminal -----------------------------------------------------------------------------------
+# --- text for a terminal --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -302,7 +302,7 @@ def _sums(page: Page) -> Iterator[Table | Text]:
         yield grid
 
 
-# --- the command -------------------------------------------------------------------------------------------
+# --- the command ----------------------------------------------------------------------------------------------------
 
 
 def _writes_signs(stream: TextIO) -> bool:

@@ -124,9 +124,8 @@ def rebuild(description: Mapping[str, Any], arrays: Mapping[str, Array]) -> Sequ
     found = {path: value.shape for path, value in arrays.items()}
     if expected != found:
         path = next(path for path in {**expected, **found} if expected.get(path) != found.get(path))
-        raise ModelFileError(
-            f"model: expected {path} of shape {expected.get(path, 'none')}, got {found.get(path, 'none')}; the file is damaged"
-        )
+        wanted, got = expected.get(path, "none"), found.get(path, "none")
+        raise ModelFileError(f"model: expected {path} of shape {wanted}, got {got}; the file is damaged")
     net.load_arrays(arrays)
     net.eval()
     return net

@@ -56,7 +56,7 @@ def save_model(path: str | os.PathLike[str], net: Module, description: Mapping[s
     try:
         text = json.dumps(dict(description), ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise ModelFileError(f"save_model: expected a description of JSON values, got one with another ({error})") from None
+        raise ModelFileError(f"save_model: expected a description of JSON values only, got {error}") from None
     arrays = {name: np.array(value, order="C") for name, value in net.arrays().items()}
     content = save(arrays, {"format": FORMAT, "version": str(VERSION), "description": text})
     try:
@@ -80,7 +80,7 @@ def load_model(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str
     Raises
     ------
     ModelFileError
-        No such file, no safetensors file, a damaged one, one that is no model of this library, or one of a later version.
+        No such file, no safetensors file, a damaged one, no model of this library, or one of another version.
 
     Example
     -------

@@ -80,11 +80,8 @@ def _of_output(done: Run, i: int) -> list[Jacobian]:
     out_shape = np.shape(out) if not isinstance(out, Tensor) else out.shape
     rows, columns = math.prod(out_shape), sum(x.size for x in done.inputs)
     entries = _by_rows(done, i) if rows <= columns else _by_columns(done, i)
-    return [Jacobian(_joined(e, out_shape + x.shape), out_shape, x.shape) for e, x in zip(entries, done.inputs, strict=True)]
-
-
-def _joined(entries: Any, shape: tuple[int, ...]) -> Any:
-    return entries.reshape(shape)
+    pairs = zip(entries, done.inputs, strict=True)
+    return [Jacobian(e.reshape(out_shape + x.shape), out_shape, x.shape) for e, x in pairs]
 
 
 def _units(x: Any) -> list[Any]:

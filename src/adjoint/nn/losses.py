@@ -225,9 +225,9 @@ def _labelled(loss: str, scores: Any, labels: Any) -> tuple[Array, Array]:
     given = np.asarray(labels.value if isinstance(labels, Tensor) else labels)
     shape = _shape(scores)
     if len(shape) != 2 or given.shape != shape[:1]:
+        fix = "; turn one-hot rows into labels with .argmax(axis=1)" if given.shape == shape else ""
         raise ShapeError(
-            f"{loss}: expected scores (n, classes) and labels (n,), got {shape} and {given.shape}{here()}"
-            + ("; turn one-hot rows into labels with .argmax(axis=1)" if given.shape == shape and len(shape) == 2 else "")
+            f"{loss}: expected scores (n, classes) and labels (n,), got {shape} and {given.shape}{here()}{fix}"
         )
     if given.dtype.kind not in "iu":
         raise DTypeError(f"{loss}: expected integer labels, got {given.dtype}{here()}; convert with labels.astype(int)")

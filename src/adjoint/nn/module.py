@@ -55,7 +55,7 @@ class Module:
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
         """Run `forward` in the scope of this module."""
         outer = MODE.get() or PLAIN
-        token = MODE.set(Mode(outer.record, outer.transforms, Scope(outer.scope, self)))
+        token = MODE.set(Mode(outer.record, outer.transforms, Scope(outer.scope, self), outer.reads))
         try:
             return self.forward(*inputs, **settings)
         finally:

@@ -1,4 +1,4 @@
-"""The ops, one block each; and what they attach to Tensor: operators, methods, NumPy's and the array API's protocols."""
+"""The ops, one block each; and what they attach to Tensor: operators, methods, and the protocols of NumPy."""
 
 from __future__ import annotations
 

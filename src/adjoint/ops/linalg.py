@@ -137,7 +137,7 @@ def dot(x: Any, y: Any) -> Any:
 
         return multiply(x, y)
     if ranks[1] > 2:
-        raise shape_error(matmul, f"dot: expected at most two axes in the second argument, got {ranks[1]}", "use matmul")
+        raise shape_error(matmul, f"dot: expected at most two axes in the second value, got {ranks[1]}", "use matmul")
     return matmul(x, y)
 
 
@@ -154,7 +154,7 @@ def outer(x: Any, y: Any) -> Any:
     return matmul(reshape(x, (-1, 1)), reshape(y, (1, -1)))
 
 
-# --- einsum -------------------------------------------------------------------------------------------------------------
+# --- einsum ---------------------------------------------------------------------------------------------------------
 
 
 def _terms(subscripts, count):
@@ -177,10 +177,11 @@ def _einsum_shape(*xs, subscripts):
     sizes: dict[str, int] = {}
     for term, x in zip(inputs, xs, strict=True):
         if len(term) != len(x.shape):
-            raise shape_error(einsum_op, f"expected {len(term)} axes for {term!r} in {subscripts!r}, got shape {x.shape}")
+            raise shape_error(einsum_op, f"expected {len(term)} axes for {term!r} of {subscripts!r}, got {x.shape}")
         for letter, n in zip(term, x.shape, strict=True):
             if sizes.setdefault(letter, n) != n:
-                raise shape_error(einsum_op, f"expected one size for {letter!r} in {subscripts!r}, got {sizes[letter]} and {n}")
+                both = f"{sizes[letter]} and {n}"
+                raise shape_error(einsum_op, f"expected one size for {letter!r} in {subscripts!r}, got {both}")
     if not set(right) <= sizes.keys() or len(set(right)) < len(right):
         raise shape_error(einsum_op, f"expected each letter of the result once and in an operand, got {subscripts!r}")
     return tuple(sizes[letter] for letter in right)
@@ -219,8 +220,9 @@ def einsum_op(m, *xs, subscripts):
 
 
 einsum_op.shape(_einsum_shape).transpose(_einsum_transpose).samples(
-    case((2, 3), (3, 4), subscripts="ij,jk->ik"), case((2, 3), subscripts="ij->j"), case((3,), (4,), subscripts="i,j->ij"),
-    case((2, 3), (3, 4), (4, 2), subscripts="ij,jk,kl->il"), case((2, 3), (3,), subscripts="ij,j->"),
+    case((2, 3), (3, 4), subscripts="ij,jk->ik"), case((2, 3), subscripts="ij->j"),
+    case((3,), (4,), subscripts="i,j->ij"), case((2, 3), (3,), subscripts="ij,j->"),
+    case((2, 3), (3, 4), (4, 2), subscripts="ij,jk,kl->il"),
     case((0, 3), (3, 2), subscripts="ij,jk->ik"),
 )  # fmt: skip
 

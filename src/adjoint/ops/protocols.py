@@ -99,7 +99,7 @@ _METHODS: Final[dict[str, Any]] = {
 }
 
 
-# --- NumPy --------------------------------------------------------------------------------------------------------------
+# --- NumPy ----------------------------------------------------------------------------------------------------------
 
 #: NumPy's names for what has another name here.
 _OTHER_NAMES: Final = {
@@ -129,7 +129,8 @@ def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **sett
         return _FUNCTIONS[_REDUCES[name]](
             inputs[0], axis=settings.get("axis", 0), keepdims=bool(settings.get("keepdims", False))
         )
-    return _unknown(f"numpy.{ufunc.__name__}", method, settings, lambda values: getattr(ufunc, method)(*values, **settings), inputs)
+    compute = getattr(ufunc, method)
+    return _unknown(f"numpy.{ufunc.__name__}", method, settings, lambda values: compute(*values, **settings), inputs)
 
 
 _REDUCES: Final = {"add": "sum", "maximum": "max", "minimum": "min", "logical_and": "all", "logical_or": "any"}
@@ -172,6 +173,10 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, **bounds: Any) -> Any:
     return clip_between(a, bounds.get("min", a_min), bounds.get("max", a_max))
 
 
+def _round(a: Any, decimals: int = 0) -> Any:
+    return extremes.round(a * 10.0**decimals) / 10.0**decimals if decimals else extremes.round(a)
+
+
 _FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     **_REDUCTIONS,
     "argmax": reduce.argmax,
@@ -190,7 +195,7 @@ _FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "astype": shape.astype,
     "where": extremes.where,
     "clip": _clip,
-    "round": lambda a, decimals=0: extremes.round(a) if not decimals else extremes.round(a * 10.0**decimals) / 10.0**decimals,
+    "round": _round,
     "dot": linalg.dot,
     "outer": linalg.outer,
     "einsum": linalg.einsum,

@@ -166,14 +166,14 @@ def all(m, x):
     return m.all(x)
 
 
-def _arg_shape(x, axis):
+def _arg_shape(op, x, axis):
     if axis is None:
         if x.shape and 0 in x.shape:
-            raise shape_error(argmax, f"expected at least one element, got shape {x.shape}")
+            raise shape_error(op, f"expected at least one element, got shape {x.shape}")
         return Abstract((), INDEX)
     rank = len(x.shape)
     if not -rank <= axis < rank:
-        raise shape_error(argmax, f"expected an axis from {-rank} to {rank - 1}, got axis={axis} (shape {x.shape})")
+        raise shape_error(op, f"expected an axis from {-rank} to {rank - 1}, got axis={axis} (shape {x.shape})")
     return Abstract(x.shape[: axis % rank] + x.shape[axis % rank + 1 :], INDEX)
 
 
@@ -199,7 +199,9 @@ def argmax(m, x, /, axis=None):
     return m.argmax(x, axis=axis)
 
 
-argmax.shape(_arg_shape).samples(case((3, 4), axis=1), case((3, 4), axis=0), case((5,), axis=None), case((), axis=None))
+argmax.shape(lambda x, axis: _arg_shape(argmax, x, axis)).samples(
+    case((3, 4), axis=1), case((3, 4), axis=0), case((5,), axis=None), case((), axis=None)
+)
 
 
 @general(nondiff=NO_INDEX_GRADIENT)
@@ -221,4 +223,6 @@ def argmin(m, x, /, axis=None):
     return m.argmin(x, axis=axis)
 
 
-argmin.shape(_arg_shape).samples(case((3, 4), axis=1), case((5,), axis=None), case((), axis=None))
+argmin.shape(lambda x, axis: _arg_shape(argmin, x, axis)).samples(
+    case((3, 4), axis=1), case((5,), axis=None), case((), axis=None)
+)

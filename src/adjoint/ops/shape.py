@@ -187,7 +187,7 @@ def _joined(*xs, axis):
         raise shape_error(concatenate, f"expected tensors with an axis {axis}, got shapes {[x.shape for x in xs]}")
     first = list(xs[0].shape)
     for x in xs[1:]:
-        if len(x.shape) != rank or any(a != b for i, (a, b) in enumerate(zip(x.shape, first)) if i != axis % rank):
+        if len(x.shape) != rank or any(x.shape[i] != first[i] for i in range(rank) if i != axis % rank):
             raise shape_error(
                 concatenate,
                 f"expected shapes that agree except along axis {axis}, got {xs[0].shape} and {x.shape}",
