@@ -13,7 +13,7 @@ from scipy import special
 import adjoint as ad
 from adjoint.autodiff import fit
 
-# --- gradients are kept --------------------------------------------------------------------------------------------------
+# --- gradients are kept ---------------------------------------------------------------------------------------------
 
 
 def test_every_node_keeps_its_gradient_intermediate_ones_too():
@@ -69,7 +69,7 @@ def test_nodes_above_the_root_keep_what_they_had():
     assert (z.grad, y.grad, x.grad) == (1.0, 1.0, 4.0)
 
 
-# --- replacing and adding ------------------------------------------------------------------------------------------------
+# --- replacing and adding -------------------------------------------------------------------------------------------
 
 
 def test_a_second_backward_replaces_also_across_graphs():
@@ -132,7 +132,7 @@ def test_an_error_in_the_pass_leaves_no_half_written_gradients():
     np.testing.assert_array_equal(w.grad, [2.0])
 
 
-# --- upstream ------------------------------------------------------------------------------------------------------------
+# --- upstream -------------------------------------------------------------------------------------------------------
 
 
 def test_an_upstream_gradient_weighs_the_outputs():
@@ -178,7 +178,7 @@ def test_division_of_scalars_by_zero_is_numpys():
         x / 0.0
 
 
-# --- shapes and dtypes ---------------------------------------------------------------------------------------------------
+# --- shapes and dtypes ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (3,), (1, 1), (2, 1), (1, 3), (2, 3), (1, 2, 3), (4, 1, 1), (4, 2, 3)])
@@ -224,7 +224,7 @@ def test_fit_casts_and_repeats():
     np.testing.assert_array_equal(fit(op, 0, 0.0, np.ones((3, 2))), np.zeros((3, 2)))
 
 
-# --- the ledger ----------------------------------------------------------------------------------------------------------
+# --- the ledger -----------------------------------------------------------------------------------------------------
 
 
 def test_the_ledger_of_the_lectures_circuit():
@@ -250,7 +250,9 @@ def test_the_products_of_the_ledger_sum_to_the_gradient_of_each_node():
         np.testing.assert_array_equal(edge.upstream, edge.node.grad)
         sums[edge.input] = sums[edge.input] + edge.product
         if edge.local is not None:
-            np.testing.assert_allclose(fit(edge.node.node.op, 0, edge.upstream * edge.local, edge.input.value), edge.product)
+            np.testing.assert_allclose(
+                fit(edge.node.node.op, 0, edge.upstream * edge.local, edge.input.value), edge.product
+            )
     assert set(sums) == {t for t in out.graph.nodes if t.active and t is not out}
     for tensor, total in sums.items():
         np.testing.assert_allclose(total, tensor.grad, rtol=1e-12)
@@ -263,9 +265,9 @@ def test_the_ledger_takes_an_upstream_gradient_and_has_no_local_for_a_matrix_pro
     np.testing.assert_array_equal(edge.product, [[1.0, 1.0], [10.0, 10.0]])
 
 
-# --- random graphs -------------------------------------------------------------------------------------------------------
+# --- random graphs --------------------------------------------------------------------------------------------------
 # A program is a list of steps over values that it has so far. It is interpreted by this library, and by plain NumPy on
-# complex numbers: f(x + ih).imag / h is the directional derivative to rounding (W. Squire and G. Trapp, 1998). All steps
+# complex numbers: f(x + ih).imag / h is the directional derivative to rounding (W. Squire and G. Trapp, 1998). Steps
 # keep values in [−1, 1], so that thirty of them neither overflow nor lose digits.
 
 SHAPES = ((), (3,), (2, 1), (2, 3))
@@ -375,7 +377,7 @@ def test_random_graphs_have_one_second_derivative_whichever_way(program, seed):
     np.testing.assert_allclose(numeric, forward_over_reverse, rtol=1e-4, atol=1e-7)
 
 
-# --- closed forms --------------------------------------------------------------------------------------------------------
+# --- closed forms ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

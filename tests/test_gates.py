@@ -1,6 +1,7 @@
 """Gates of the user's own: state per use, errors that name the gate, second derivatives, custom_vjp."""
 
 import re
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_a_gate_on_plain_numbers_just_computes():
 
 def test_backward_of_a_gate_runs_once_per_pass():
     class Counting(Multiply):
-        calls = []
+        calls: ClassVar[list[float]] = []
 
         def backward(self, dz):
             self.calls.append(dz)
@@ -117,17 +118,33 @@ def test_errors_in_a_gate_are_the_users_own():
         def backward(self, upstream):
             return upstream
 
-    with pytest.raises(ValueError, match="^the user's own words$"):
+    with pytest.raises(ValueError, match=r"^the user's own words$"):
         Broken()(ad.tensor(1.0))
 
 
 @pytest.mark.parametrize(
     ("forward", "backward", "message"),
     [
-        (lambda self, x: x, lambda self, g: (g, g), "Bad: expected backward to return one gradient per input (1), got 2"),
-        (lambda self, x: x, lambda self, g: np.ones(7), "Bad: expected backward to return shape (2,) for input 1 (the shape of"),
-        (lambda self, x: "text", lambda self, g: g, "Bad: expected forward to return one array or number, got str, at "),
-        (lambda self, x: (x, x), lambda self, g: g, "Bad: expected forward to return one array or number, got tuple, at "),
+        (
+            lambda self, x: x,
+            lambda self, g: (g, g),
+            "Bad: expected backward to return one gradient per input (1), got 2",
+        ),
+        (
+            lambda self, x: x,
+            lambda self, g: np.ones(7),
+            "Bad: expected backward to return shape (2,) for input 1 (the shape of",
+        ),
+        (
+            lambda self, x: "text",
+            lambda self, g: g,
+            "Bad: expected forward to return one array or number, got str, at ",
+        ),
+        (
+            lambda self, x: (x, x),
+            lambda self, g: g,
+            "Bad: expected forward to return one array or number, got tuple, at ",
+        ),
     ],
 )
 def test_a_gate_that_does_not_fit_is_named(forward, backward, message):
@@ -144,7 +161,9 @@ def test_a_transposed_gradient_is_not_taken_for_the_right_one():
         def backward(self, upstream):
             return upstream.T
 
-    with pytest.raises(ad.errors.GradientError, match=re.escape("expected backward to return shape (2, 3) for input 1")):
+    with pytest.raises(
+        ad.errors.GradientError, match=re.escape("expected backward to return shape (2, 3) for input 1")
+    ):
         Wrong()(ad.tensor(np.ones((2, 3)))).sum().backward()
 
 
@@ -153,7 +172,9 @@ def test_a_gate_without_methods_says_which():
         def forward(self, x):
             return x
 
-    with pytest.raises(ad.errors.GradientError, match=re.escape("Half: a gate needs a method backward(self, upstream)")):
+    with pytest.raises(
+        ad.errors.GradientError, match=re.escape("Half: a gate needs a method backward(self, upstream)")
+    ):
         Half()(ad.tensor(1.0)).backward()
     with pytest.raises(ad.errors.GradientError, match=re.escape("Gate: a gate needs a method forward(self, x, …)")):
         ad.Gate()(ad.tensor(1.0))
@@ -176,7 +197,7 @@ def test_none_says_that_nothing_flows():
     np.testing.assert_array_equal(x.grad, [0.0, 5.0, 0.0])
 
 
-# --- derivatives of derivatives ------------------------------------------------------------------------------------------
+# --- derivatives of derivatives -------------------------------------------------------------------------------------
 
 
 def test_a_gate_written_with_operators_is_differentiable_to_any_order():
@@ -204,7 +225,10 @@ def test_a_gate_written_with_numpy_functions_that_are_known_is_too():
 def test_a_second_derivative_through_plain_numpy_raises_and_names_the_gate():
     x = np.array([0.3, -0.7])
     np.testing.assert_allclose(ad.grad(lambda x: Plain()(x).sum())(x), np.exp(x))
-    with pytest.raises(ad.errors.GradientError, match="Plain: a second derivative or a forward tangent needs a backward that works on Tensors"):
+    with pytest.raises(
+        ad.errors.GradientError,
+        match="Plain: a second derivative or a forward tangent needs a backward that works on Tensors",
+    ):
         ad.grad(lambda x: ad.grad(lambda x: Plain()(x).sum())(x).sum())(x)
     with pytest.raises(ad.errors.GradientError, match="Plain: a second derivative"):
         ad.hvp(lambda x: Plain()(x).sum(), (x,), (x,))
@@ -226,11 +250,13 @@ def test_a_forward_tangent_needs_a_backward_on_tensors_and_says_so():
             return np.asarray(upstream) * self.out
 
     np.testing.assert_allclose(ad.jvp(lambda x: Plain()(x), (3.0,), (2.0,))[1], 2.0 * np.exp(3.0))
-    with pytest.raises(ad.errors.GradientError, match="Deaf: a second derivative or a forward tangent needs a backward"):
+    with pytest.raises(
+        ad.errors.GradientError, match="Deaf: a second derivative or a forward tangent needs a backward"
+    ):
         ad.jvp(lambda x: Deaf()(x), (3.0,), (1.0,))
 
 
-# --- custom_vjp ----------------------------------------------------------------------------------------------------------
+# --- custom_vjp -----------------------------------------------------------------------------------------------------
 
 
 def make_clipped():
@@ -247,7 +273,10 @@ def test_custom_vjp_replaces_the_gradient():
     clipped = make_clipped()
     assert ad.grad(lambda x: 10.0 * clipped(x))(3.0) == 1.0
     assert ad.grad(lambda x: 0.5 * clipped(x))(3.0) == 0.5
-    assert (clipped.__name__, clipped.__doc__) == ("clipped", "The value itself, with a gradient held between −1 and 1.")
+    assert (clipped.__name__, clipped.__doc__) == (
+        "clipped",
+        "The value itself, with a gradient held between −1 and 1.",
+    )
 
 
 def test_custom_vjp_with_several_inputs_and_kept_values():
@@ -265,5 +294,7 @@ def test_custom_vjp_without_rules_says_what_is_missing():
     def bare(x):
         return x
 
-    with pytest.raises(ad.errors.GradientError, match=re.escape("bare: custom_vjp needs its rules: bare.defvjp(forward, backward)")):
+    with pytest.raises(
+        ad.errors.GradientError, match=re.escape("bare: custom_vjp needs its rules: bare.defvjp(forward, backward)")
+    ):
         bare(ad.tensor(1.0))

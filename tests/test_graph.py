@@ -127,7 +127,7 @@ def test_an_unknown_input_is_refused():
 
 
 def test_a_function_that_returns_no_tensor_is_refused():
-    with pytest.raises(ad.errors.GradientError, match="expected a function that returns a Tensor, got float"):
+    with pytest.raises(ad.errors.GradientError, match="expected the function to return a Tensor, got float"):
         ad.Graph.of(lambda x: 3.0, x=1.0)
 
 

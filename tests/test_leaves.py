@@ -70,7 +70,7 @@ def test_a_tensor_made_of_a_tensor_has_its_value_and_no_history():
 @pytest.mark.parametrize("make", [ad.tensor, ad.constant, ad.Parameter, ad.State])
 @pytest.mark.parametrize("bad", ["text", 1j, np.array([1j]), [[1.0], [2.0, 3.0]], None, object()])
 def test_what_is_no_real_number_is_refused_in_words(make, bad):
-    with pytest.raises(ad.errors.DTypeError, match="expected .*, at .*test_leaves.py:"):
+    with pytest.raises(ad.errors.DTypeError, match=r"expected .*, at .*test_leaves.py:"):
         make(bad)
 
 
@@ -80,7 +80,7 @@ def test_a_complex_dtype_is_refused(make):
         make(1.0, dtype=complex)
 
 
-# --- State and Parameter -------------------------------------------------------------------------------------------------
+# --- State and Parameter --------------------------------------------------------------------------------------------
 
 
 def test_assign_copies_and_casts():

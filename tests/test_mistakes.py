@@ -172,12 +172,18 @@ def test_a_parameter_updated_in_place():
 
 WITHOUT_GRADIENT = {
     "argmax": (lambda: ad.argmax(x), f"argmax has no gradient: its result is an index, {NO_SMOOTH}, at FILE:LINE"),
-    "a comparison": (lambda: x[0] > 1.0, f"greater has no gradient: its result is yes or no, {NO_SMOOTH}, at FILE:LINE"),
+    "a comparison": (
+        lambda: x[0] > 1.0,
+        f"greater has no gradient: its result is yes or no, {NO_SMOOTH}, at FILE:LINE",
+    ),
     "a conversion": (
         lambda: x[0].astype(int),
         "to_whole has no gradient: integers and booleans do not change smoothly, at FILE:LINE",
     ),
-    "a cut": (lambda: ad.stop_gradient(x[0]), "stop_gradient has no gradient: it was stopped by stop_gradient, at FILE:LINE"),
+    "a cut": (
+        lambda: ad.stop_gradient(x[0]),
+        "stop_gradient has no gradient: it was stopped by stop_gradient, at FILE:LINE",
+    ),
     "an accuracy": (
         loss_of_accuracy,
         f"argmax has no gradient: its result is an index, {NO_SMOOTH}, and this tensor was computed from it "

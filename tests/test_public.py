@@ -22,7 +22,9 @@ def test_the_public_list_is_sorted_and_complete():
 
 
 def _documented():
-    return [name for name in ad.__all__ if not name.startswith("__") and not isinstance(getattr(ad, name), types.ModuleType)]
+    return [
+        name for name in ad.__all__ if not name.startswith("__") and not isinstance(getattr(ad, name), types.ModuleType)
+    ]
 
 
 @pytest.mark.parametrize("name", _documented())
@@ -30,7 +32,9 @@ def test_every_public_name_has_a_docstring_with_an_example(name):
     doc = inspect.getdoc(getattr(ad, name))
     assert doc, f"{name} has no docstring"
     assert ">>> " in doc, f"{name} has no example"
-    assert doc.splitlines()[0].endswith((".", "…", ":")) or "." in doc.splitlines()[0], f"{name}: the first line is no sentence"
+    assert doc.splitlines()[0].endswith((".", "…", ":")) or "." in doc.splitlines()[0], (
+        f"{name}: the first line is no sentence"
+    )
 
 
 @pytest.mark.parametrize("name", [n for n in ad.__all__ if isinstance(getattr(ad, n), types.ModuleType)])

@@ -60,7 +60,7 @@ def test_node_is_immutable():
         ad.tensor(1.0).node.op = None  # type: ignore[misc]
 
 
-# --- values never change -------------------------------------------------------------------------------------------------
+# --- values never change --------------------------------------------------------------------------------------------
 
 
 def test_values_and_gradients_are_read_only():
@@ -122,7 +122,7 @@ def test_a_view_of_a_value_does_not_follow_a_later_assign():
     np.testing.assert_array_equal(before, [1.0])
 
 
-# --- leaving the graph ---------------------------------------------------------------------------------------------------
+# --- leaving the graph ----------------------------------------------------------------------------------------------
 
 
 def test_values_leave_the_graph_in_eager_code():
@@ -190,17 +190,17 @@ def test_a_transform_leaves_no_graph_behind():
 def test_a_tensor_is_neither_pickled_nor_deep_copied():
     with pytest.raises(ad.AdjointError, match=re.escape("a Tensor cannot be pickled or deep-copied")):
         pickle.dumps(ad.tensor(1.0))
-    with pytest.raises(ad.AdjointError, match="keep t.value"):
+    with pytest.raises(ad.AdjointError, match=re.escape("keep t.value")):
         copy.deepcopy(ad.tensor(1.0))
 
 
-# --- like an ndarray -----------------------------------------------------------------------------------------------------
+# --- like an ndarray ------------------------------------------------------------------------------------------------
 
 
 def test_iteration_and_unpacking_stay_in_the_graph():
     x = ad.tensor([[1.0, 2.0], [3.0, 4.0]])
     first, second = x
-    assert len([row for row in x]) == 2
+    assert len(list(x)) == 2
     (first * second).sum().backward()
     np.testing.assert_array_equal(x.grad, [[3.0, 4.0], [1.0, 2.0]])
 
@@ -251,11 +251,13 @@ def test_repr_of_a_large_tensor_is_short():
     assert len(repr(ad.tensor(np.zeros((1000, 1000))))) < 400
 
 
-# --- slots for later folders ---------------------------------------------------------------------------------------------
+# --- slots for later folders ----------------------------------------------------------------------------------------
 
 
 def test_every_slot_is_filled():
-    missing = [name for names in SLOTS.values() for name in names if name not in Tensor.__dict__]
+    of_tensor = {folder: names for folder, names in SLOTS.items() if folder != "view"}
+    missing = [name for names in of_tensor.values() for name in names if name not in Tensor.__dict__]
+    missing += [name for name in SLOTS["view"] if name not in ad.Graph.__dict__]
     assert missing == []
 
 

@@ -1,6 +1,6 @@
 """Computational graphs: see every gradient, prove it right, run it at native speed.
 
-    import adjoint as ad
+import adjoint as ad
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import Any
 
 import adjoint.ops  # noqa: F401 (attaches operators and methods to Tensor)
-from adjoint.autodiff import Edge, ledger
 from adjoint.errors import AdjointError
 from adjoint.families import Select, elementwise, general, linear, reduction
 from adjoint.gates import Gate, custom_vjp
@@ -83,10 +82,10 @@ from adjoint.ops.shape import (
     to_whole,
     transpose,
 )
+from adjoint.paths import Edge, ledger
 from adjoint.recording import no_grad
 from adjoint.tensor import Constant, Node, Tensor, attach
 from adjoint.transforms import grad, hvp, jvp, value_and_grad, vjp
-
 
 
 def _text(graph: Graph, **settings: Any) -> str:

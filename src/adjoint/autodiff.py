@@ -5,15 +5,14 @@ so that a node is served after everything that used it: its gradient is then com
 million nodes costs what its nodes cost. Gradients travel in the nodes' own slots.
 
 `fit` is the one place where a gradient is brought to its input's shape and dtype (un-broadcasting, casting), and where
-a rule that returned a wrong shape is caught. `gradients` is the same sweep with a table of its own instead of slots,
-over plain values or over Tensors (so that what it computes can be differentiated again); transforms use it.
+a rule that returned a wrong shape is caught. The sweeps of the transforms, which fill no slots, are in `paths.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from operator import attrgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 
@@ -23,7 +22,7 @@ from adjoint.leaves import Parameter, State
 from adjoint.op import ENGINE, Op, Pull
 from adjoint.recording import here
 from adjoint.source import array_pull, scalar_pull
-from adjoint.tensor import PENDING, Tensor, add_to_slot, as_array, attach, plain_value, value_of
+from adjoint.tensor import PENDING, Tensor, add_to_slot, attach, plain_value, value_of
 from adjoint.vocabulary import ARRAYS, TENSORS
 
 _BY_ID: Final = attrgetter("_id")
@@ -92,7 +91,7 @@ def _general_pull(op: Op, active: tuple[bool, ...]) -> Pull:
 
     def pull(node: Tensor, g: Any) -> None:
         values = [value_of(x) for x in node._inputs]
-        g, out, xs = _ieee(g), _ieee(node._value), [_ieee(x) for x in values]
+        g, out, xs = ieee(g), ieee(node._value), [ieee(x) for x in values]
         for i in positions:
             term = op.pull(ARRAYS, i, active, g, out, xs, node._params)
             if term is not None:
@@ -111,7 +110,7 @@ def _quietly(pull: Pull) -> Pull:
     return careful
 
 
-def _ieee(value: Any) -> Any:
+def ieee(value: Any) -> Any:
     """A Python float as NumPy's: it has a shape, and infinities where Python's raises."""
     return np.float64(value) if type(value) is float else value
 
@@ -277,192 +276,3 @@ def why_inactive(root: Tensor, what: str = "backward") -> str:
 
 
 attach("autodiff", {"backward": backward})
-
-
-# --- the same sweep with a table of its own -------------------------------------------------------------------------
-
-
-def between(outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> list[Tensor]:
-    """Active nodes on a path from one of `inputs` to one of `outputs`, in rising order of id."""
-    first = min((x._id for x in inputs), default=0)
-    reached = {id(x): x for x in outputs if type(x) is Tensor}
-    stack = list(reached.values())
-    while stack:
-        for x in stack.pop()._inputs:
-            if type(x) is Tensor and x._id >= first and id(x) not in reached:
-                reached[id(x)] = x
-                stack.append(x)
-    on_path = {id(x) for x in inputs}
-    path = []
-    for node in sorted(reached.values(), key=_BY_ID):
-        if id(node) in on_path or any(id(x) in on_path for x in node._inputs):
-            on_path.add(id(node))
-            path.append(node)
-    return path
-
-
-def gradients(
-    outputs: Sequence[Tensor], cotangents: Sequence[Any], inputs: Sequence[Tensor], differentiable: bool
-) -> list[Any]:
-    """Gradients of Σ output · cotangent with respect to the inputs (None where no path leads); fills no slots.
-
-    With `differentiable`, rules run over Tensors and the results are Tensors with a history.
-    """
-    path = between(outputs, inputs)
-    on_path = {id(x) for x in path}
-    stop = {id(x) for x in inputs}
-    table: dict[int, Any] = {}
-    for out, g in zip(outputs, cotangents, strict=True):
-        if id(out) in on_path:
-            _add(table, out, g)
-    m, fitted = (TENSORS, fit_tensor) if differentiable else (ARRAYS, fit)
-    with np.errstate(all="ignore"):
-        for node in reversed(path):
-            if id(node) in table and id(node) not in stop:
-                _pull_into(table, node, on_path, m, fitted)
-    return [table.get(id(x)) for x in inputs]
-
-
-def _add(table: dict[int, Any], node: Tensor, g: Any) -> None:
-    held = table.get(id(node))
-    table[id(node)] = g if held is None else held + g
-
-
-def _pulled(
-    op: Op, m: Any, i: int, active: tuple[bool, ...], g: Any, out: Any, xs: Sequence[Any], params: Mapping[str, Any]
-) -> Any:
-    """`op.pull`; on plain values Python floats stay so only where the rule needs neither a shape nor an infinity."""
-    try:
-        if op.scalar or m is TENSORS:
-            return op.pull(m, i, active, g, out, xs, params)
-    except ArithmeticError:
-        pass
-    return op.pull(m, i, active, _ieee(g), _ieee(out), [_ieee(x) for x in xs], params)
-
-
-def _pull_into(
-    table: dict[int, Any], node: Tensor, on_path: set[int], m: Any, fitted: Callable[..., Any]
-) -> None:
-    op = node._rule.op
-    assert op is not None, "a node between inputs and outputs was made by an op"
-    g = table.pop(id(node))
-    differentiable = m is TENSORS
-    xs = node._inputs if differentiable else [value_of(x) for x in node._inputs]
-    out = node if differentiable else node._value
-    for i, x in enumerate(node._inputs):
-        if id(x) in on_path:
-            term = _pulled(op, m, i, node._rule.active, g, out, xs, node._params)
-            if term is not None:
-                _add(table, x, fitted(op, i, term, xs[i]))
-
-
-def tangents(
-    outputs: Sequence[Tensor], inputs: Sequence[Tensor], given: Sequence[Any], differentiable: bool
-) -> list[Any]:
-    """Tangents of the outputs from those of the inputs, swept upward (None where no path leads)."""
-    table: dict[int, Any] = {id(x): t for x, t in zip(inputs, given, strict=True)}
-    with np.errstate(all="ignore"):
-        for node in between(outputs, inputs):
-            if id(node) not in table:
-                table[id(node)] = _pushed(node, table, differentiable)
-    return [table.get(id(x)) for x in outputs]
-
-
-def _pushed_term(
-    op: Op, m: Any, active: tuple[bool, ...], given: Sequence[Any], out: Any, xs: Sequence[Any], params: Mapping[str, Any]
-) -> Any:
-    """`op.push`, with the same care as `_pulled`."""
-    try:
-        if op.scalar or m is TENSORS:
-            return op.push(m, active, given, out, xs, params)
-    except ArithmeticError:
-        pass
-    return op.push(m, active, [_ieee(t) for t in given], _ieee(out), [_ieee(x) for x in xs], params)
-
-
-def _pushed(node: Tensor, table: dict[int, Any], differentiable: bool) -> Any:
-    op = node._rule.op
-    assert op is not None, "a node between inputs and outputs was made by an op"
-    incoming = [table.get(id(x)) for x in node._inputs]
-    xs = node._inputs if differentiable else [value_of(x) for x in node._inputs]
-    out = node if differentiable else node._value
-    m = TENSORS if differentiable else ARRAYS
-    term = _pushed_term(op, m, node._rule.active, incoming, out, xs, node._params)
-    return (fit_tensor if differentiable else fit)(op, 0, term, out)
-
-
-# --- the ledger -----------------------------------------------------------------------------------------------------
-
-
-class Edge(NamedTuple):
-    """One edge of the backward pass: what arrived at a node, and what it handed to one of its inputs.
-
-    Example
-    -------
-    >>> import adjoint as ad
-    >>> x = ad.tensor(3.0)
-    >>> [edge.product.item() for edge in ad.ledger(x * x)]
-    [3.0, 3.0]
-    """
-
-    node: Tensor
-    input: Tensor
-    position: int
-    upstream: Any
-    local: Any
-    product: Any
-
-
-def ledger(root: Tensor, upstream: Any = None) -> list[Edge]:
-    """Run a backward pass and return what flowed along each edge, in the order in which it flowed.
-
-    product = upstream × local, in the shape of the input; `local` is None where it is a Jacobian that is never formed.
-
-    Example
-    -------
-    >>> import adjoint as ad
-    >>> x, y = ad.tensor(3.0, name="x"), ad.tensor(-4.0, name="y")
-    >>> for edge in ad.ledger(x * y):
-    ...     print(edge.input.name, edge.upstream, edge.local, edge.product)
-    x 1.0 -4.0 -4.0
-    y 1.0 3.0 3.0
-
-    Source: CS231n 2017, lecture 4, slide 22.
-    """
-    backward(root, upstream)
-    nodes = [node for node in between([root], _active_leaves(root)) if node._rule.op is not None]
-    with np.errstate(all="ignore"):
-        return [edge for node in reversed(nodes) if node._grad is not None for edge in _edges(node)]
-
-
-def _active_leaves(root: Tensor) -> list[Tensor]:
-    leaves: dict[int, Tensor] = {}
-    seen = {id(root)}
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        if node._rule.op is None:
-            leaves[id(node)] = node
-            continue
-        for x in node._inputs:
-            if type(x) is Tensor and id(x) not in seen:
-                seen.add(id(x))
-                stack.append(x)
-    return list(leaves.values())
-
-
-def _edges(node: Tensor) -> Iterable[Edge]:
-    op, active = node._rule.op, node._rule.active
-    assert op is not None, "leaves have no edges"
-    xs = [value_of(x) for x in node._inputs]
-    for i, x in enumerate(node._inputs):
-        if not active[i]:
-            continue
-        term = _pulled(op, ARRAYS, i, active, node._grad, node._value, xs, node._params)
-        if term is None:
-            continue
-        local = _pulled(op, ARRAYS, i, active, 1.0, node._value, xs, node._params) if op.scalar else None
-        shown = None if local is None else as_array(np.broadcast_to(local, node.shape))
-        yield Edge(node, x, i, as_array(node._grad), shown, as_array(fit(op, i, term, xs[i])))
-
-

@@ -99,7 +99,7 @@ class Elementwise(Op):
         try:
             value = self.forward(ARRAYS, *values)
         except ArithmeticError:  # a Python float raises where IEEE has an infinity or NaN
-            value = self.forward(ARRAYS, *[np.float64(v) if type(v) is float else v for v in values])
+            value = self.forward(ARRAYS, *[np.float64(v) if type(v) in (float, int) else v for v in values])
         if type(value) is bool:
             return np.bool_(value)
         if type(value) not in (float, int) and value.dtype.kind == "f" and _all_python(values):
@@ -119,9 +119,7 @@ class Elementwise(Op):
         named = " and ".join(f"{n} {s}" for n, s in zip(self.signature.inputs, shapes, strict=True))
         return shape_error(self, f"expected shapes that broadcast, got {named}", _broadcast_fix(shapes))
 
-    def local_gradient(
-        self, m: Any, position: int, active: tuple[bool, ...], out: Any, xs: Sequence[Any]
-    ) -> Any:
+    def local_gradient(self, m: Any, position: int, active: tuple[bool, ...], out: Any, xs: Sequence[Any]) -> Any:
         """The local gradient d out / d input at `position`, in the words `m`."""
         rule = self.locals[position] if position < len(self.locals) else None
         if rule is None:
@@ -387,9 +385,7 @@ class Linear(_Shaped):
         if self.jointly:
             filled = [_zeros_of(m, x) if t is None else t for t, x in zip(tangents, xs, strict=True)]
             return self.forward(m, *filled, **params)
-        terms = [
-            self.forward(m, *xs[:i], t, *xs[i + 1 :], **params) for i, t in enumerate(tangents) if t is not None
-        ]
+        terms = [self.forward(m, *xs[:i], t, *xs[i + 1 :], **params) for i, t in enumerate(tangents) if t is not None]
         return sum(terms[1:], start=terms[0])
 
 
@@ -483,4 +479,3 @@ def general(forward: Callable[..., Any] | None = None, /, **settings: Any) -> An
     array([6., 8.])
     """
     return _decorator(General, forward, settings)
-

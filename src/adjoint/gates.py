@@ -1,8 +1,8 @@
 """Gates of the user's own: the lecture's class with `forward` and `backward`, and `custom_vjp`.
 
-A gate keeps what it needs for the backward pass on itself (`self.x = x`). So that a gate can be used twice in one graph,
-each use gets a copy of it. For a derivative of a derivative the copy runs once more, on Tensors: a gate written with
-operators and functions that know Tensors is differentiable to any order, one written in plain NumPy raises by name.
+A gate keeps what it needs for the backward pass on itself (`self.x = x`). So that a gate can be used twice in one
+graph, each use gets a copy of it. For a derivative of a derivative the copy runs once more, on Tensors: a gate written
+with operators and functions that know Tensors is differentiable to any order, one in plain NumPy raises by name.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from adjoint.autodiff import gradients
 from adjoint.errors import AdjointError, GradientError
 from adjoint.families import General
 from adjoint.op import Abstract
+from adjoint.paths import gradients
 from adjoint.recording import here, mode
 from adjoint.tensor import Tensor, as_array, leaf, owned, value_of
 from adjoint.vocabulary import TENSORS
@@ -70,7 +70,9 @@ class _GateOp(General):
         with mode(record=True):
             terms = params["gate"].again(xs, upstream)
             given = terms if isinstance(terms, tuple | list) else (terms,)
-            pairs = [(term, t) for term, t in zip(given, tangents, strict=True) if isinstance(term, Tensor) and t is not None]
+            pairs = [
+                (term, t) for term, t in zip(given, tangents, strict=True) if isinstance(term, Tensor) and t is not None
+            ]
             sums = [TENSORS.sum(TENSORS.multiply(term, t), axis=None, keepdims=False) for term, t in pairs]
         (tangent,) = gradients(sums, [1.0] * len(sums), [upstream], isinstance(out, Tensor))
         return 0.0 if tangent is None else tangent
@@ -85,8 +87,8 @@ def _check_shape(use: Gate, position: int, term: Any, x: Any) -> None:
     got, expected = np.shape(term), np.shape(x)
     if term is not None and got != expected and not _sums_to(got, expected):
         raise GradientError(
-            f"{use.name}: expected backward to return shape {expected} for input {position + 1} (the shape of that input, "
-            f"or one that sums to it), got {got}{here()}"
+            f"{use.name}: expected backward to return shape {expected} for input {position + 1} (the shape of that "
+            f"input, or one that sums to it), got {got}{here()}"
         )
 
 
@@ -128,7 +130,8 @@ class Gate:
     """Base of a gate of your own, in the lecture's shape.
 
     Write `forward(self, x, …)`, which returns the result and may keep on `self` what the backward pass needs, and
-    `backward(self, upstream)`, which returns the gradient of each input (a tuple if there are several): upstream × local.
+    `backward(self, upstream)`, which returns the gradient of each input, upstream × local (a tuple of them if there are
+    several inputs).
 
     Example
     -------
@@ -189,9 +192,9 @@ class Gate:
 
     def _plain_numpy(self, error: Exception | None) -> GradientError:
         return GradientError(
-            f"{self.name}: a second derivative or a forward tangent needs a backward that works on Tensors, but this gate "
-            f"leaves the graph"
-            f"{f' ({error})' if error else ''}{here()}; write it with operators and functions of adjoint or NumPy"
+            f"{self.name}: a second derivative or a forward tangent needs a backward that works on Tensors, but this "
+            f"gate leaves the graph{f' ({error})' if error else ''}{here()}; "
+            "write it with operators and functions of adjoint or NumPy"
         )
 
 

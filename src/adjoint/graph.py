@@ -97,7 +97,9 @@ class Graph:
         leaves = {name: x if isinstance(x, Tensor) else tensor(x, name=name) for name, x in inputs.items()}
         output = f(**leaves)
         if not isinstance(output, Tensor):
-            raise GradientError(f"Graph.of: expected the function to return a Tensor, got {type(output).__name__}{here()}")
+            raise GradientError(
+                f"Graph.of: expected the function to return a Tensor, got {type(output).__name__}{here()}"
+            )
         return cls(output, leaves)
 
     def __len__(self) -> int:

@@ -48,7 +48,7 @@ class Mode(NamedTuple):
     record: bool = True
     transforms: int = 0
     scope: Scope | None = None
-    #: Of each Parameter that an open transform has wrapped: the value that was wrapped, and the wrapper that reads give.
+    #: Of each Parameter that an open transform has wrapped: the wrapped value, and the wrapper that reads give.
     reads: Mapping[Any, tuple[Any, Any]] | None = None
 
 

@@ -14,11 +14,12 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from adjoint.autodiff import gradients, tangents, why_inactive
+from adjoint.autodiff import why_inactive
 from adjoint.errors import DTypeError, GradientError
 from adjoint.leaves import Parameter, State
+from adjoint.paths import gradients, tangents
 from adjoint.recording import MODE, PLAIN, here, mode, transforming
-from adjoint.tensor import Tensor, leaf, owned, plain_value
+from adjoint.tensor import Constant, Tensor, leaf, owned, plain_value
 from adjoint.vocabulary import TENSORS
 
 Function = Callable[..., Any]
@@ -86,7 +87,9 @@ class Run(NamedTuple):
 
     def finished(self, x: Any) -> Any:
         """A result as the caller expects it: a Tensor if it must stay differentiable, else a plain value."""
-        return x if self.differentiable else _plain(x)
+        if not self.differentiable:
+            return _plain(x)
+        return x if isinstance(x, Tensor) else leaf(owned(plain_value(x)), None, Constant)  # one that nothing changes
 
     def output(self) -> Any:
         """What the function returned."""
@@ -165,7 +168,7 @@ def _split_aux(result: Any, has_aux: bool, what: str) -> tuple[Any, Any]:
 
 def _wrapped(x: Any, what: str) -> Tensor:
     if isinstance(x, Tensor):
-        node = TENSORS.identity(x)
+        node: Tensor = TENSORS.identity(x)
         if type(node) is not Tensor and x.dtype.kind == "f":
             node = leaf(x._value, x._name)
     else:
@@ -181,7 +184,7 @@ def _wrapped(x: Any, what: str) -> Tensor:
 
 
 def _reads(leaves: Sequence[Any], wrapped: Sequence[Tensor]) -> dict[State, tuple[Any, Tensor]]:
-    """While the function runs, reading a wrapped Parameter gives its wrapper, as long as its value is still this one."""
+    """While the function runs, reading a wrapped Parameter gives its wrapper, as long as its value is the same."""
     return {x: (x._value, w) for x, w in zip(leaves, wrapped, strict=True) if isinstance(x, Parameter)}
 
 
@@ -399,5 +402,3 @@ def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     """
     argnums = 0 if len(primals) == 1 else tuple(range(len(primals)))
     return jvp(grad(f, argnums), primals, tangents)[1]
-
-

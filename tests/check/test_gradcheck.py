@@ -71,7 +71,7 @@ def test_tensors_are_points_too() -> None:
     assert x.grad is None
 
 
-# --- mistakes are found -----------------------------------------------------------------------------------------------
+# --- mistakes are found ---------------------------------------------------------------------------------------------
 
 
 def test_message_names_place_values_and_error() -> None:
@@ -142,7 +142,7 @@ def test_nan_is_a_difference() -> None:
         ad.gradcheck(Nan(), np.array([1.0, 2.0]))
 
 
-# --- kinks ------------------------------------------------------------------------------------------------------------
+# --- kinks ----------------------------------------------------------------------------------------------------------
 
 KINKED: dict[str, tuple[Any, Any]] = {
     "relu": (ad.relu, np.array([0.0, 1.0, -1.0])),
@@ -196,7 +196,7 @@ def test_wavy_and_large_functions() -> None:
     ad.gradcheck(lambda x: ad.sum(1e8 + x * x), np.array([1e4, 1.0]))
 
 
-# --- modules and parameters -------------------------------------------------------------------------------------------
+# --- modules and parameters -----------------------------------------------------------------------------------------
 
 
 def _net() -> nn.Sequential:
@@ -244,7 +244,7 @@ def test_frozen_parameters_are_not_moved() -> None:
     assert {p.dtype for p in net.parameters().values()} == {np.dtype(np.float32)}
 
 
-# --- refusals ---------------------------------------------------------------------------------------------------------
+# --- refusals -------------------------------------------------------------------------------------------------------
 
 
 def test_float32_inputs_are_checked_in_float64() -> None:

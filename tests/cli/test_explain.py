@@ -28,7 +28,7 @@ def gradients(expression, *bindings):
     return {node["name"]: node["gradient"] for node in explanation(expression, bindings)["nodes"] if node["name"]}
 
 
-# --- data ------------------------------------------------------------------------------------------------------------
+# --- data -----------------------------------------------------------------------------------------------------------
 
 
 def test_the_first_circuit_as_data():
@@ -142,7 +142,7 @@ def test_any_expression_of_numbers_can_be_explained(expression, x):
             assert product == pytest.approx(upstream * local)
 
 
-# --- the command -----------------------------------------------------------------------------------------------------
+# --- the command ----------------------------------------------------------------------------------------------------
 
 
 def test_the_first_circuit_on_paper():

@@ -52,7 +52,7 @@ def test_every_public_op_is_in_the_reference() -> None:
     assert [name for name in public if f"`{name}(" not in text and f"`{name}`" not in text] == []
 
 
-# --- docstrings of ops ------------------------------------------------------------------------------------------------
+# --- docstrings of ops ----------------------------------------------------------------------------------------------
 
 
 def test_docstring_of_an_op_is_filled_in_by_its_family() -> None:
@@ -121,7 +121,7 @@ def test_docstring_of_a_users_op_may_be_short_or_missing() -> None:
     assert ad.elementwise(lambda m, x: x).__doc__ is None
 
 
-# --- add an op --------------------------------------------------------------------------------------------------------
+# --- add an op ------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

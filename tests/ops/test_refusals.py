@@ -72,7 +72,7 @@ def test_complex_input_is_refused(op: Any, z: Any) -> None:
             op(z, *beside, **sample.params)
 
 
-@pytest.mark.parametrize("wrong", ["text", [1.0, "x"], [[1.0], [1.0, 2.0]], object(), None], ids=str)
+@pytest.mark.parametrize("wrong", ["text", [1.0, "x"], [[1.0], [1.0, 2.0]], {}, None], ids=str)
 @pytest.mark.parametrize("op", [ad.exp, ad.sum, ad.reshape], ids=lambda op: op.name)
 def test_what_is_no_number_is_refused(op: Any, wrong: Any) -> None:
     params = {"shape": (-1,)} if op is ad.reshape else {}

@@ -65,7 +65,7 @@ def assert_same(got: Any, expected: Any, ulps: float = 4.0) -> None:
     np.testing.assert_allclose(got, expected, rtol=ulps * eps, atol=0.0, equal_nan=True)
 
 
-# --- documented ------------------------------------------------------------------------------------------------------
+# --- documented -----------------------------------------------------------------------------------------------------
 
 
 @each(dict(REGISTRY))
@@ -101,7 +101,7 @@ def test_there_are_samples_and_a_reference(op: ad.op.Op) -> None:
     assert len(shapes) > 0
 
 
-# --- values ----------------------------------------------------------------------------------------------------------
+# --- values ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=["float32", "float64"])
@@ -223,7 +223,7 @@ def test_shape_rule_of_python_floats(op: Any) -> None:
     assert type(real) in (float, np.bool_)
 
 
-# --- derivatives -----------------------------------------------------------------------------------------------------
+# --- derivatives ----------------------------------------------------------------------------------------------------
 
 
 @each(SMOOTH)

@@ -36,8 +36,10 @@ def each(ops: dict[str, Any]) -> pytest.MarkDecorator:
 def points(op: Any) -> list[tuple[float, ...]]:
     """All values for one input, all pairs for two; the first of three inputs is held."""
     count = len(op.signature.inputs)
-    return [(1.0, *rest) for rest in itertools.product(VALUES, repeat=2)] if count == 3 else list(
-        itertools.product(VALUES, repeat=count)
+    return (
+        [(1.0, *rest) for rest in itertools.product(VALUES, repeat=2)]
+        if count == 3
+        else list(itertools.product(VALUES, repeat=count))
     )
 
 
@@ -124,6 +126,12 @@ def test_where_math_raises(f: Any, x: float, value: float, gradient: float) -> N
     out.backward()
     np.testing.assert_equal(out.item(), value)
     np.testing.assert_equal(t.grad.item(), gradient)
+
+
+@pytest.mark.parametrize(("x", "y", "value"), [(1, 0, math.inf), (-1, 0, -math.inf), (0, 0, math.nan), (1.0, 0, math.inf)])
+def test_plain_numbers_divide_as_arrays_do(x: Any, y: Any, value: float) -> None:
+    with np.errstate(all="ignore"):
+        np.testing.assert_equal(ad.divide(x, y), value)
 
 
 def test_scalars_promote_weakly() -> None:

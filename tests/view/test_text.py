@@ -24,7 +24,7 @@ def neuron():
     return 1 / (1 + ad.exp(-(w0 * x0 + w1 * x1 + w2)))
 
 
-# --- the lecture's circuits ------------------------------------------------------------------------------------------
+# --- the lecture's circuits -----------------------------------------------------------------------------------------
 
 
 def test_sum_times_z():
@@ -176,7 +176,7 @@ def test_the_same_graph_gives_the_same_text():
     assert drawn(neuron()) == drawn(neuron())
 
 
-# --- four states of a gradient ---------------------------------------------------------------------------------------
+# --- four states of a gradient --------------------------------------------------------------------------------------
 
 
 def test_before_the_backward_pass_there_is_no_gradient():
@@ -266,7 +266,7 @@ def test_without_values_or_gradients():
     assert "5" not in text(f.graph, values=False)
 
 
-# --- gates -----------------------------------------------------------------------------------------------------------
+# --- gates ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def test_names_that_two_nodes_share_are_told_apart():
     assert "x#1 ─" in picture
 
 
-# --- tensors and large graphs ----------------------------------------------------------------------------------------
+# --- tensors and large graphs ---------------------------------------------------------------------------------------
 
 
 def test_large_tensors_show_shape_and_range():

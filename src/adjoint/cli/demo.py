@@ -91,7 +91,8 @@ def show_circuits(console: Console) -> None:
     ascii = not _writes_signs(sys.stdout)
     color = console.is_terminal and not console.no_color
     mark = "d" if ascii else "∂"
-    console.print(f"Circuits. Above each wire its value, below it, after {mark}, the gradient of the output.", soft_wrap=True)
+    legend = f"Circuits. Above each wire its value, below it, after {mark}, the gradient of the output."
+    console.print(legend, soft_wrap=True)
     for circuit in CIRCUITS:
         answer = Answer.of(circuit.expression, circuit.bindings)
         console.print(f"\n[bold]{circuit.title}[/bold]")

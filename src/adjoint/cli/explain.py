@@ -31,11 +31,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from adjoint.autodiff import Edge, ledger
 from adjoint.cli.evaluation import build, without_place
 from adjoint.cli.expression import parse
 from adjoint.cli.words import ColumnError
 from adjoint.errors import ExpressionError, GradientError
+from adjoint.paths import Edge, ledger
 from adjoint.tensor import Tensor
 from adjoint.view.digits import is_true, lines
 from adjoint.view.gates import caption, operation

@@ -43,7 +43,7 @@ class Model:
         """What the network answers to the rows of a table."""
         scores = train.predict(self.net, self.encoder.encode_features(table))
         if not np.isfinite(scores).all():
-            raise DataError(f"{table.source}: the network's answer is not finite; its inputs are too far from those seen")
+            raise DataError(f"{table.source}: the network's answer is not finite; inputs are too far from those seen")
         return scores
 
     def probabilities(self, scores: Array) -> Array:
@@ -75,7 +75,8 @@ def load(path: str | os.PathLike[str]) -> tuple[Model, dict[str, Any]]:
             "adjoint.formats.load_model"
         )
     if description.get("version") != VERSION:
-        raise ModelFileError(f"{name}: expected version {VERSION}, got {description.get('version')!r:.20}; train it anew")
+        got = f"{description.get('version')!r:.20}"
+        raise ModelFileError(f"{name}: expected version {VERSION}, got {got}; it was written by another adjoint")
     try:
         encoder = Encoder.from_json(description.get("encoder") or {})
         net = rebuild(description, arrays)

@@ -37,7 +37,7 @@ class Score:
 
 
 def score(model: Model, table: Table) -> Score:
-    """Accuracy, log loss, AUC and confusion matrix of a classifier; RMSE and R² of a regression, in the target's unit."""
+    """Accuracy, log loss, AUC, confusion matrix of a classifier; RMSE and R² of a regression, in the target's unit."""
     scores, truth = model.scores(table), model.encoder.encode_target(table)
     if not model.encoder.classes:
         return Score(_regression_figures(model.encoder.decode(scores), model.encoder.decode(truth)))

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from adjoint import optim
 from adjoint.errors import DataError
 from adjoint.nn import Module
+
+if TYPE_CHECKING:
+    Reader = click.ParamType[Any]
+else:
+    Reader = click.ParamType  # of which click before 8.4 knows no type arguments
 
 MOMENTUM: Final = 0.9
 RATES: Final[Mapping[str, float]] = {"adam": 1e-3, "sgd": 1e-2, "rmsprop": 1e-3}
@@ -54,7 +59,7 @@ class Settings:
         return optim.Adam(net, rate) if self.optimizer == "adam" else optim.RMSprop(net, rate)
 
 
-class Sizes(click.ParamType):
+class Sizes(Reader):
     """Sizes of hidden layers: `100`, `100,50`, or `none` for a linear model."""
 
     name = "sizes"
@@ -78,7 +83,7 @@ class Sizes(click.ParamType):
         return sizes
 
 
-class ClassWeights(click.ParamType):
+class ClassWeights(Reader):
     """Weights of classes: `balanced`, or `label=weight,label=weight`."""
 
     name = "weights"

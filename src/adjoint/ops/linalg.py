@@ -252,5 +252,3 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     if any(len(set(t)) < len(t) for t in inputs):
         raise shape_error(einsum_op, f"expected different letters within an operand, got {subscripts!r}")
     return einsum_op.apply(*operands, subscripts=",".join(inputs) + "->" + right)
-
-

@@ -122,7 +122,7 @@ class Generator:
     """
 
     def __init__(self, seed: int = 0) -> None:
-        if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**128:
+        if not 0 <= seed < 2**128 or seed != int(seed):
             raise DTypeError(f"Generator: expected a seed from 0 to 2**128 - 1, got {seed!r}{here()}")
         self.seed = int(seed)
         self.counter = State(np.uint64(0), name="draws")
@@ -146,7 +146,8 @@ class Generator:
 
     def bernoulli(self, p: Any, shape: Any = ()) -> Tensor:
         """Booleans that are true with probability p."""
-        return self._draw(random_uniform, shape=_shape(shape)) < p
+        below: Tensor = self._draw(random_uniform, shape=_shape(shape)) < p
+        return below
 
     def integers(self, low: int, high: int, shape: Any = ()) -> Tensor:
         """Integers drawn evenly from low (included) to high (excluded)."""

@@ -21,8 +21,8 @@ from adjoint.view.gates import gate
 from adjoint.view.tables import table
 
 if TYPE_CHECKING:
-    from adjoint.autodiff import Edge
     from adjoint.graph import Graph
+    from adjoint.paths import Edge
     from adjoint.tensor import Tensor
 
 LARGEST_PICTURE: Final = 40  # nodes; beyond, a table says more
