@@ -82,7 +82,7 @@ def _said(words: list[str], folder: str) -> str:
 
 
 def _numberless(text: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"\d[\d,.]*", "#", text))
+    return re.sub(r"\s+", " ", re.sub(r"(\d[\d,.]*(e[-+]\d+)?)+", "#", text))
 
 
 def write() -> None:

@@ -73,10 +73,12 @@ def _table(model: models.Model, description: dict[str, Any], source: str) -> Tab
     if source != DIGITS:
         return named_table(source, {name: kind for name, kind in model.encoder.kinds.items() if name != target})
     training = description.get("training")
-    if target != DIGIT or not isinstance(training, dict):
+    share, seed = (training.get(key) for key in ("validation", "seed")) if isinstance(training, dict) else (None, None)
+    if target != DIGIT or not isinstance(share, int | float) or not isinstance(seed, int):
         raise DataError("digits: expected a model trained on the digits, got another; name a file")
-    held = digits_tables(training.get("validation") or 0.2, training.get("seed") or 0)[1]
-    return held
+    if not 0 < share < 1 or seed < 0:
+        raise DataError("digits: expected a model trained with digits held out, got one that learnt from all of them")
+    return digits_tables(share, seed)[1]
 
 
 def _csv(model: models.Model, scores: Array, with_probabilities: bool) -> str:

@@ -90,13 +90,13 @@ def print_confusion(console: Console, counts: Array, classes: tuple[Any, ...]) -
         for line in _largest(counts, classes):
             console.print(Text(line), soft_wrap=True)
         return
-    grid = Grid(title="confusion matrix: rows are true, columns predicted", title_justify="left", title_style="")
+    grid = Grid()
     grid.add_column("")
     for label in classes:
         grid.add_column(Text(_label(label)), justify="right", no_wrap=True)
     for row, (label, line) in enumerate(zip(classes, counts.tolist(), strict=True)):
         grid.add_row(Text(_label(label)), *(_cell(n, right=row == column) for column, n in enumerate(line)))
-    console.print()
+    console.print(Text("\nconfusion matrix: rows are true, columns predicted"), soft_wrap=True)
     console.print(grid)
 
 

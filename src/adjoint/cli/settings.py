@@ -18,7 +18,7 @@ else:
     Reader = click.ParamType  # of which click before 8.4 knows no type arguments
 
 MOMENTUM: Final = 0.9
-RATES: Final[Mapping[str, float]] = {"adam": 1e-3, "sgd": 1e-2, "rmsprop": 1e-3}
+RATES: Final[Mapping[str, float]] = {"adam": 3e-3, "sgd": 1e-2, "rmsprop": 1e-3}
 #: A path for a network of more neurons is likely a slip, and would fill the memory.
 MOST_NEURONS: Final = 100_000
 
@@ -38,7 +38,7 @@ class Settings:
     l2: float = 1e-4
     dropout: float = 0.0
     batch_size: int = 32
-    epochs: int = 100
+    epochs: int = 200
     early_stopping: int = 10
     validation: float = 0.2
     seed: int = 0

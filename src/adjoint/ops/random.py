@@ -122,7 +122,8 @@ class Generator:
     """
 
     def __init__(self, seed: int = 0) -> None:
-        if not 0 <= seed < 2**128 or seed != int(seed):
+        whole: Any = seed  # a caller without types may pass anything
+        if not isinstance(whole, int | np.integer) or not 0 <= whole < 2**128:
             raise DTypeError(f"Generator: expected a seed from 0 to 2**128 - 1, got {seed!r}{here()}")
         self.seed = int(seed)
         self.counter = State(np.uint64(0), name="draws")

@@ -71,9 +71,10 @@ def _check_finite(name: str, array: Array) -> None:
     if len(bad):
         row, *rest = (int(i) for i in bad[0])
         column = f", column {rest[0]}" if len(rest) == 1 else f", index {tuple(rest)}" if rest else ""
+        more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
         raise DataError(
-            f"fit: expected finite numbers, got {array[tuple(bad[0])]} at row {row}{column} of {name}, counted from 0, "
-            f"and {len(bad) - 1} more{here()}; leave such rows out, or fill them in: x = np.nan_to_num(x)"
+            f"fit: expected finite numbers, got {array[tuple(bad[0])]} at row {row}{column} of {name}, counted from 0"
+            f"{more}{here()}; leave such rows out, or fill them in, with the column's mean for example"
         )
 
 
@@ -94,6 +95,8 @@ def _check_labels(loss: Loss, output: Array, y: Array) -> None:
     if y.dtype.kind not in "iu" or y.ndim != 1 or output.ndim != 2:
         return
     labels, first = np.unique(y, return_index=True)
+    if not any(_refused(loss, output[:1], label) for label in labels[[0, -1]]):  # right labels are a range
+        return
     bad = [(row, label) for label, row in zip(labels, first, strict=True) if _refused(loss, output[:1], label)]
     if bad:
         row, label = min(bad)

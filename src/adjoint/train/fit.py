@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from adjoint.data import minibatches
-from adjoint.errors import DataError, NumericalError
+from adjoint.errors import AdjointError, DataError, NumericalError
 from adjoint.nn import Module
 from adjoint.optim import Optimizer
 from adjoint.recording import here
@@ -88,8 +88,8 @@ def fit(
     metrics : mapping of name to function (output, y) -> float, optional
         Computed after every epoch, on the validation part if there is one, else on the training part.
     early_stopping : int, optional
-        Stop after so many epochs without a lower validation loss. Whenever training ends, the parameters of the best
-        epoch are restored.
+        Stop after so many epochs without a lower validation loss. However training ends, by this or by itself, the
+        parameters of the best epoch are restored.
     regularizer : function net -> one number, optional
         Added to the loss of every step: `lambda net: 1e-4 * nn.l2(net)`. Not part of the losses in the history.
     accumulate : int
@@ -108,7 +108,7 @@ def fit(
     ------
     DataError, LabelError, ShapeError
         Data that cannot be used: NaN or infinite (naming row and column), of unequal lengths, of wrong shapes, labels
-        without a score. All but a wrong callback is found before training starts.
+        without a score. Found before training starts.
     NumericalError
         The loss became infinite or NaN.
     Interrupted
@@ -125,6 +125,7 @@ def fit(
 
     Source: CS231n 2017, lecture 3, "minibatch gradient descent", and lecture 7, "babysitting the learning process".
     """
+    _check_parts(net, loss, optimizer, callbacks)
     _check_counts(epochs=epochs, batch_size=batch_size, accumulate=accumulate)
     _check_wishes(early_stopping, validation, metrics or {})
     data = Data.of(x, y)
@@ -155,6 +156,27 @@ def _step(
     if accumulate == 1:
         return single_step(net, loss, optimizer, regularizer)
     return accumulating_step(net, loss, optimizer, regularizer, batch_size)
+
+
+def _check_parts(net: Any, loss: Any, optimizer: Any, callbacks: Any) -> None:
+    if not isinstance(net, Module):
+        raise AdjointError(f"fit: expected a network, an nn.Module, got {_named(net)}{here()}")
+    if not callable(loss):
+        raise AdjointError(f"fit: expected a loss such as nn.cross_entropy, a function, got {_named(loss)}{here()}")
+    if not isinstance(optimizer, Optimizer):
+        wish = "expected an optimiser such as optim.SGD(net, lr=0.01)"
+        raise AdjointError(f"fit: {wish}, got {_named(optimizer)} (optimizer){here()}")
+    own = {id(parameter) for parameter in net.parameters().values()}
+    if own.isdisjoint(map(id, optimizer.parameters.values())):
+        raise AdjointError(f"fit: expected an optimiser of this network's parameters, got one of others{here()}")
+    for callback in callbacks:
+        if not callable(getattr(callback, "on_epoch_end", None)):
+            wish = "expected callbacks with a method on_epoch_end(history, net)"
+            raise AdjointError(f"fit: {wish}, got {_named(callback)}{here()}")
+
+
+def _named(value: Any) -> str:
+    return repr(value)[:40] if isinstance(value, str) else f"a {type(value).__name__}"
 
 
 def _check_counts(**counts: Any) -> None:
@@ -216,7 +238,8 @@ class Training:
         self.latest = self.best = Snapshot(self.net, self.optimizer)
         try:
             while self.history.epochs < epochs and self.history.stopped is None:
-                self._one_epoch()
+                with np.errstate(over="ignore", invalid="ignore"):  # `_finite` says it, once and with advice
+                    self._one_epoch()
         except KeyboardInterrupt:
             self.latest.restore(self.net, self.optimizer)
             self.history.stopped = "interrupted"
@@ -269,7 +292,8 @@ class Training:
         kept = f"after epoch {done}" if done else "before training"
         raise NumericalError(
             f"fit: the loss became {loss} in epoch {done + 1}, {place}, with learning rate {rate:g}{here()}; "
-            f"the network is left as it was {kept}; try a learning rate of {rate / 10:g}, or inputs scaled to -1..1"
+            f"the network is left as it was {kept}; try a smaller learning rate, such as {min(rate / 10, 0.01):g}, "
+            "or inputs scaled to -1..1"
         )
 
     def _finish(self) -> None:
