@@ -36,7 +36,7 @@ class Page(NamedTuple):
 
 PAGES = (
     Page("graphs", "Graphs", "Tensors, leaves, graphs, gates of your own.", (
-        "leaves", "tensor", "graph", "autodiff", "recording", "gates",
+        "leaves", "tensor", "graph", "autodiff", "paths", "recording", "gates",
     )),
     Page("derivatives", "Derivatives", "Functions of functions, Jacobians, gradient checks.", (
         "transforms", "jacobian.transforms", "jacobian.dense", "check",
@@ -65,12 +65,13 @@ PAGES = (
 
 
 def entries(module: ModuleType) -> dict[str, Any]:
-    """Public names of a module: its list; else what of it the package exports; else what it defines."""
+    """Public names of a module: its list; else what the package or Tensor offers of it; else what it defines."""
     listed = getattr(module, "__all__", None)
     if listed is not None:
         return {name: x for name in listed if _is_public(name, x := getattr(module, name))}
     own = {n: x for n, x in vars(module).items() if _is_public(n, x) and x.__module__.startswith(module.__name__)}
-    exported = {name: x for x in own.values() for name, y in vars(ad).items() if x is y and not name.startswith("_")}
+    offered = {**vars(ad.Tensor), **{name: getattr(ad, name) for name in ad.__all__}}
+    exported = {name: x for x in own.values() for name, y in offered.items() if x is y and not name.startswith("_")}
     return exported if exported and module.__name__ != "adjoint.errors" else own
 
 

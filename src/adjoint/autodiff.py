@@ -90,8 +90,10 @@ def _general_pull(op: Op, active: tuple[bool, ...]) -> Pull:
     positions = [i for i, yes in enumerate(active) if yes]
 
     def pull(node: Tensor, g: Any) -> None:
-        values = [value_of(x) for x in node._inputs]
-        g, out, xs = ieee(g), ieee(node._value), [ieee(x) for x in values]
+        values = xs = [value_of(x) for x in node._inputs]
+        out = node._value
+        if type(g) is float or float in map(type, values):
+            g, out, xs = ieee(g), ieee(out), [ieee(x) for x in values]
         for i in positions:
             term = op.pull(ARRAYS, i, active, g, out, xs, node._params)
             if term is not None:

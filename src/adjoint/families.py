@@ -12,6 +12,7 @@ engine selects instead of multiplying: an infinite upstream must not make 0·∞
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, Self, overload
 
 import numpy as np
@@ -24,6 +25,12 @@ LocalRule = Callable[..., Any] | None
 
 class Select(NamedTuple):
     """A local gradient that is `yes` where the condition holds and `no` elsewhere.
+
+    Attributes
+    ----------
+    condition : boolean array or Tensor
+    yes, no : number, array, Tensor or Select
+        Local gradients; the engine chooses instead of multiplying, so that ∞ · 0 does not become NaN.
 
     Example
     -------
@@ -173,10 +180,29 @@ def elementwise(forward: Callable[..., Any], /) -> Elementwise: ...
 @overload
 def elementwise(**settings: Any) -> Callable[[Callable[..., Any]], Elementwise]: ...
 def elementwise(forward: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
-    """Make an elementwise op of a forward rule `forward(m, x, …)` written in the words of `m`.
+    """Make an elementwise op of a forward rule `forward(m, x, …)` written in the words of `m`; then state `.local(…)`.
 
-    Settings are those of `Op`: `symbol`, `nondiff` (why there is no gradient), `kink` (what is declared there),
-    `domain` (where tests draw each input from), `reference` (an independent implementation, "numpy.tanh").
+    Parameters
+    ----------
+    forward : function `(m, *inputs) -> result`
+        The rule, in the words of `m`.
+    symbol : str
+        How pictures show it.
+    nondiff : str
+        Why there is no gradient.
+    kink : str
+        Where the derivative jumps, and what is taken there.
+    domain : sequence of (low, high)
+        Where tests draw each input from.
+    reference : str
+        An independent implementation, "numpy.tanh".
+    name : str
+        If not that of the rule.
+
+    Returns
+    -------
+    Elementwise
+        The op, or without a rule a decorator that makes one.
 
     Example
     -------
@@ -238,7 +264,7 @@ class Reduction(Op):
 
     def evaluate(self, values: Sequence[Any], params: Mapping[str, Any]) -> Any:
         """The reduced value, without its axes unless keepdims."""
-        x = np.asarray(values[0])
+        x = values[0] if type(values[0]) is np.ndarray else np.asarray(values[0])
         axes = self._axes(x.shape, params["axis"])
         kept = self.forward(over_axis(ARRAYS, axes), x)
         return kept if params["keepdims"] else kept.reshape(_without(x.shape, axes))
@@ -298,10 +324,12 @@ _REDUCED: Final = SHARED._replace(
 )
 
 
+@lru_cache(maxsize=4096)
 def _kept(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(1 if i in axes else n for i, n in enumerate(shape))
 
 
+@lru_cache(maxsize=4096)
 def _without(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(n for i, n in enumerate(shape) if i not in axes)
 
@@ -311,9 +339,31 @@ def reduction(forward: Callable[..., Any], /) -> Reduction: ...
 @overload
 def reduction(**settings: Any) -> Callable[[Callable[..., Any]], Reduction]: ...
 def reduction(forward: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
-    """Make a reduction of a forward rule `forward(m, x)` written as if the axis were bound and kept.
+    """Make a reduction of a forward rule `forward(m, x)` written as if the axis were bound and kept; then `.local(…)`.
 
-    Settings are those of `Op`, and `needs_elements` (over no elements the result does not exist).
+    Parameters
+    ----------
+    forward : function `(m, x) -> result`
+        The rule, in the words of `m`.
+    symbol : str
+        How pictures show it.
+    nondiff : str
+        Why there is no gradient.
+    kink : str
+        Where the derivative jumps, and what is taken there.
+    domain : sequence of (low, high)
+        Where tests draw each input from.
+    reference : str
+        An independent implementation, "numpy.tanh".
+    name : str
+        If not that of the rule.
+    needs_elements : bool
+        Over no elements the result does not exist.
+
+    Returns
+    -------
+    Reduction
+        The op, with settings `axis` and `keepdims`.
 
     Example
     -------
@@ -400,7 +450,16 @@ def linear(*, jointly: bool = False, **settings: Any) -> Callable[[Callable[...,
 def linear(forward: Callable[..., Any] | None = None, /, *, jointly: bool = False, **settings: Any) -> Any:
     """Make a linear op of a forward rule `forward(m, x, /, setting)`; then state `.shape(…)` and `.transpose(…)`.
 
-    With several inputs it is linear in each of them, or, with `jointly`, in all of them together (as concatenate is).
+    Parameters
+    ----------
+    forward and settings : as in `elementwise`
+    jointly : bool
+        With several inputs: linear in all of them together (as concatenate is) rather than in each (as matmul is).
+
+    Returns
+    -------
+    Linear
+        The op.
 
     Example
     -------
@@ -466,6 +525,15 @@ def general(forward: Callable[..., Any], /) -> General: ...
 def general(**settings: Any) -> Callable[[Callable[..., Any]], General]: ...
 def general(forward: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
     """Make an op of a forward rule; then state `.shape(…)`, and `.vjp(…)` and `.jvp(…)` or `nondiff="reason"`.
+
+    Parameters
+    ----------
+    forward and settings : as in `elementwise`
+
+    Returns
+    -------
+    General
+        The op.
 
     Example
     -------

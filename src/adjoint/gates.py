@@ -130,8 +130,16 @@ class Gate:
     """Base of a gate of your own, in the lecture's shape.
 
     Write `forward(self, x, …)`, which returns the result and may keep on `self` what the backward pass needs, and
-    `backward(self, upstream)`, which returns the gradient of each input, upstream × local (a tuple of them if there are
+    `backward(self, upstream)`, which returns the gradient of each input, upstream × local (a tuple of them if there
+    are
     several inputs).
+
+    Raises
+    ------
+    GradientError
+        If `backward` gives too few gradients or one of another shape; if a derivative of the derivative is asked for
+        and
+        `backward` leaves the graph.
 
     Example
     -------
@@ -223,8 +231,19 @@ class _CustomGate(Gate):
 class custom_vjp:  # noqa: N801 (a decorator)
     """A function with a backward rule of your own.
 
-    `f.defvjp(forward, backward)`: `forward(*inputs)` returns (result, kept), `backward(kept, upstream)` the gradient of
+    `f.defvjp(forward, backward)`: `forward(*inputs)` returns (result, kept), `backward(kept, upstream)` the gradient
+    of
     each input (a tuple if there are several).
+
+    Parameters
+    ----------
+    function : function of arrays
+        Gives the name and the docstring; `forward` does the computing.
+
+    Raises
+    ------
+    GradientError
+        If it is called before its rules are stated, or if a gradient has another shape than its input.
 
     Example
     -------

@@ -20,6 +20,20 @@ from adjoint.tensor import Array, Tensor, attach, new, record
 class Trace:
     """One run of a graph: every value, and every gradient once `backward` has run.
 
+    Attributes
+    ----------
+    output : Tensor
+    inputs : dict of name to Tensor
+    values : dict of name to array
+        Of all named nodes.
+    gradients : dict of name to array or None
+        Of all named nodes; None before `backward`.
+
+    Raises
+    ------
+    GradientError
+        For a name that the graph does not have.
+
     Example
     -------
     >>> import adjoint as ad
@@ -71,6 +85,13 @@ class Graph:
     output : Tensor
     inputs : dict of name to Tensor, optional
         The leaves that `forward` replaces; the named leaves, if left out.
+
+    Raises
+    ------
+    GradientError
+        From `forward`, for an input that the graph does not have.
+    ShapeError
+        From `forward`, for an input of another shape than the recorded one.
 
     Example
     -------

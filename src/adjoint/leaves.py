@@ -36,6 +36,18 @@ class State(Tensor):
     An operation consumes a *read* of it, a node of its own that holds the value of that moment; assigning later does
     not change what was recorded.
 
+    Parameters
+    ----------
+    value : number, nested list, array or Tensor
+        Copied.
+    name : str, optional
+    dtype : NumPy dtype, optional
+
+    Raises
+    ------
+    DTypeError
+        For complex numbers, text or ragged lists.
+
     Example
     -------
     >>> import adjoint as ad
@@ -113,6 +125,18 @@ class State(Tensor):
 class Parameter(State):
     """A leaf that is trained: its reads get gradients, which `backward` adds up in `.grad`.
 
+    Parameters
+    ----------
+    value : number, nested list, array or Tensor
+        Copied.
+    name : str, optional
+    dtype : floating NumPy dtype, optional
+
+    Raises
+    ------
+    DTypeError
+        For complex numbers, text or ragged lists; for integers, which have no gradients.
+
     Example
     -------
     >>> import adjoint as ad
@@ -152,7 +176,12 @@ class Parameter(State):
         self._trainable, self._read = bool(value), None
 
 
-READ: Final = Rule(None, (True,), lambda node, g: add_to_slot(node._inputs[0], g))
+def _to_leaf(node: Tensor, g: Any) -> None:
+    """A read hands its gradient to the leaf that it read."""
+    add_to_slot(node._inputs[0], g)
+
+
+READ: Final = Rule(None, (True,), _to_leaf)
 
 
 def _copied(value: Any, dtype: Any, what: str) -> Any:
@@ -221,6 +250,26 @@ def constant(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     """A leaf that gets no gradient, with a name to show.
 
     A plain number or array in an expression is a constant already; this names one.
+
+    Parameters
+    ----------
+    value : number, nested list, array or Tensor
+        Copied.
+    dtype : NumPy dtype, optional
+    name : str, optional
+        Shown in pictures and messages.
+
+    Returns
+    -------
+    Constant
+        Of the same shape.
+
+    Gradient: none.
+
+    Raises
+    ------
+    DTypeError
+        For complex numbers, text or ragged lists.
 
     Example
     -------

@@ -56,6 +56,17 @@ class Case(NamedTuple):
 def case(*shapes: tuple[int, ...], **params: Any) -> Case:
     """A test sample that stands beside its op: inputs of these shapes are drawn from the op's domain.
 
+    Parameters
+    ----------
+    *shapes : tuple of int
+        One per input.
+    **params
+        Settings of the op.
+
+    Returns
+    -------
+    Case
+
     Example
     -------
     >>> import adjoint as ad
@@ -75,7 +86,7 @@ class Kink(NamedTuple):
 class Engine:
     """What later files supply: how to build the fast call of an op and the gradient carrier of a rule."""
 
-    build_call: Callable[[Any], Callable[..., Any]]
+    build_call: Callable[[Any, bool], Callable[..., Any]]
     build_pull: Callable[[Any, tuple[bool, ...], bool], Pull]
 
 
@@ -207,7 +218,12 @@ class Op:
     @cached_property
     def call(self) -> Callable[..., Any]:
         """The call with inputs by position, by the fastest path there is."""
-        return ENGINE.build_call(self)
+        return ENGINE.build_call(self, False)
+
+    @cached_property
+    def reflected(self) -> Callable[..., Any]:
+        """`call` with the two inputs in reverse order, as Python asks for 1.0 / x."""
+        return ENGINE.build_call(self, True)
 
     def __repr__(self) -> str:
         return f"<op {self.name}({self.signature})>"
@@ -310,26 +326,27 @@ class Op:
     def apply(self, *inputs: Any, **params: Any) -> Any:
         """Compute, and record a node if a Tensor takes part."""
         kinds = {*map(type, inputs)}
-        if kinds == _TENSOR_ONLY:
-            values = [x._value for x in inputs]
+        only_tensors = kinds == _TENSOR_ONLY
+        if only_tensors:
+            values, active = [x._value for x in inputs], (True,) * len(inputs)
         else:
             if not kinds <= _PLAIN_KINDS:
                 inputs = tuple([operand(self, x) for x in inputs])
             values = [x._value if isinstance(x, Tensor) else x for x in inputs]
+            active = tuple([type(x) is Tensor for x in inputs])
         try:
             value = self.evaluate(values, params)
         except AdjointError:
             raise
         except (ValueError, TypeError, IndexError) as error:
             raise self.diagnosis(values, params, error) from None
-        active = tuple([type(x) is Tensor for x in inputs])
-        flows = self.nondiff is None and True in active
-        if not flows and not any(isinstance(x, Tensor) for x in inputs):
+        if not only_tensors and not any(isinstance(x, Tensor) for x in inputs):
             return value
+        flows = self.nondiff is None and True in active
         current = MODE.get()
         if current is not None and not current.record:
             return leaf(value, None, Constant)
-        if flows and False in active:  # a plain array could be changed by its owner before the backward pass reads it
+        if flows and not only_tensors:  # a plain array could be changed by its owner before the backward pass reads it
             inputs = tuple([owned(plain_value(x, self.name)) if type(x) is np.ndarray else x for x in inputs])
         rules = self._scalar_rules if type(value) is float else self._rules
         rule = rules.get(active) or self.rule(active, type(value) is float)

@@ -28,6 +28,23 @@ class Optimizer:
     parameters : module, dict of path to Parameter, or sequence of Parameters
     lr : float
         Learning rate; change it with `optimizer.lr.assign(…)`.
+
+    Raises
+    ------
+    GradientError
+        From `step`, if no parameter has a new gradient.
+
+    Example
+    -------
+    >>> import adjoint as ad
+    >>> class SignedSteps(ad.optim.Optimizer):
+    ...     def update(self, m, w, g, buffers):
+    ...         return w - self.lr.item() * m.sign(g), {}
+    >>> w = ad.Parameter([1.0, -1.0])
+    >>> (w * w).sum().backward()
+    >>> SignedSteps([w], lr=0.5).step()
+    >>> w.value
+    array([ 0.5, -0.5])
     """
 
     #: Names of the buffers kept per parameter, of its shape, starting at zero.
@@ -49,27 +66,26 @@ class Optimizer:
 
     def step(self) -> None:
         """Change every trainable parameter that has got a new gradient since the last step."""
-        fresh = {
-            path: p
+        used = self._used.get
+        fresh = [
+            (path, p, g)
             for path, p in self.parameters.items()
-            if p.trainable and p._grad is not None and p._grad is not self._used.get(path)
-        }
+            if (g := p._grad) is not None and p._trainable and g is not used(path)
+        ]
         if not fresh:
             raise GradientError(
                 f"{type(self).__name__}.step: no parameter has a new gradient{here()}; "
                 "call loss.backward() before each step"
             )
         self.steps.replace(self.steps._value + 1)
-        for path, p in fresh.items():
-            self._step_one(path, p)
-
-    def _step_one(self, path: str, p: Parameter) -> None:
-        held = self.buffers[path]
-        new, buffers = self.update(ARRAYS, p._value, p._grad, {name: s._value for name, s in held.items()})
-        self._used[path] = p._grad
-        p.replace(new)
-        for name, value in buffers.items():
-            held[name].replace(value)
+        for path, p, g in fresh:
+            held = self.buffers[path]
+            before = {name: s._value for name, s in held.items()} if held else held
+            new, after = self.update(ARRAYS, p._value, g, before)
+            p.replace(new)
+            self._used[path] = g
+            for name in after:
+                held[name].replace(after[name])
 
     def state(self) -> dict[str, State]:
         """Every state leaf by path: `lr`, `steps`, and `layers.0.weight.velocity` and so on."""
@@ -90,6 +106,13 @@ class SGD(Optimizer):
     nesterov : bool
     weight_decay : float
         Adds weight_decay · w to the gradient.
+
+    Raises
+    ------
+    AdjointError
+        For a setting out of range, or without parameters.
+    GradientError
+        From `step`, if no parameter has a new gradient.
 
     Example
     -------
@@ -144,6 +167,13 @@ class RMSprop(Optimizer):
         From 0 to below 1.
     epsilon : float
 
+    Raises
+    ------
+    AdjointError
+        For a setting out of range, or without parameters.
+    GradientError
+        From `step`, if no parameter has a new gradient.
+
     Example
     -------
     >>> import adjoint as ad
@@ -182,6 +212,13 @@ class Adam(Optimizer):
     beta1, beta2 : float
         From 0 to below 1.
     epsilon : float
+
+    Raises
+    ------
+    AdjointError
+        For a setting out of range, or without parameters.
+    GradientError
+        From `step`, if no parameter has a new gradient.
 
     Example
     -------

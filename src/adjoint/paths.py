@@ -118,6 +118,19 @@ def op_of(node: Tensor) -> Op:
 class Edge(NamedTuple):
     """One edge of the backward pass: what arrived at a node, and what it handed to one of its inputs.
 
+    Attributes
+    ----------
+    node : Tensor
+        Whose gate it is.
+    input : Tensor
+    position : int
+        Of the input among the inputs of the gate.
+    upstream : array
+    local : array or None
+        None where it is a Jacobian that is never formed.
+    product : array
+        In the shape of the input.
+
     Example
     -------
     >>> import adjoint as ad
@@ -137,7 +150,23 @@ class Edge(NamedTuple):
 def ledger(root: Tensor, upstream: Any = None) -> list[Edge]:
     """Run a backward pass and return what flowed along each edge, in the order in which it flowed.
 
-    product = upstream × local, in the shape of the input; `local` is None where it is a Jacobian that is never formed.
+    product = upstream × local, in the shape of the input; `local` is None where it is a Jacobian that is never
+    formed.
+
+    Parameters
+    ----------
+    root : Tensor
+    upstream : number or array of its shape, optional
+        The gradient that arrives there; 1 for a scalar.
+
+    Returns
+    -------
+    list of Edge
+
+    Raises
+    ------
+    GradientError
+        If root is no scalar and no upstream is given, or if it has no gradient.
 
     Example
     -------

@@ -242,7 +242,7 @@ t{i} = type(a{i})
 """
 
 _CALL: Final = """
-def call({inputs}):
+def call({parameters}):
     current = mode()
     if current is not None and not current.record:
         return apply({inputs})
@@ -286,15 +286,17 @@ def call({inputs}):
 """
 
 
-def fast_call(op: Op) -> Callable[..., Any]:
+def fast_call(op: Op, reflected: bool = False) -> Callable[..., Any]:
     """The call of an op without params: Tensors and Python numbers at once, everything else by `apply`.
 
     What it does is what `Op.apply` and `record` do, written out for one op: the loops over inputs unrolled, the rule of
-    each active pattern at hand.
+    each active pattern at hand. A reflected call takes its inputs in reverse order, as Python asks for 1.0 / x.
     """
     if op.signature.params or op.signature.variadic:
         return op.apply
-    call = _compiled("call", _filled(_CALL, **_call_parts(op)), {**_MATH, **_ARRAY_NAMES, **_call_names(op)})
+    parts = _call_parts(op)
+    parts["parameters"] = [", ".join(reversed(parts["inputs"][0].split(", ")))] if reflected else parts["inputs"]
+    call = _compiled("call", _filled(_CALL, **parts), {**_MATH, **_ARRAY_NAMES, **_call_names(op)})
     call.__name__, call.__doc__ = op.name, op.__doc__
     return call
 

@@ -69,6 +69,20 @@ LEAF: Final = Rule(None, (), _nothing)
 class Node(NamedTuple):
     """An immutable view of how a Tensor was made; `op` is None for a leaf.
 
+    Attributes
+    ----------
+    op : Op or None
+    inputs : tuple of Tensor, number or array
+        What the op was given.
+    params : mapping
+        Its settings, such as axis.
+    shape : tuple of int
+    dtype : NumPy dtype
+    origin : Origin or None
+        File and line of the user's code.
+    scope : str
+        Path of the module that ran, `net.layers.0`; empty outside modules.
+
     Example
     -------
     >>> import adjoint as ad

@@ -262,6 +262,8 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, *, has_aux: bo
     >>> import adjoint as ad
     >>> ad.value_and_grad(lambda w: (w["a"] * w["b"]) ** 2)({"a": 1.0, "b": 3.0})
     (9.0, {'a': 18.0, 'b': 6.0})
+
+    Source: the interface is that of JAX.
     """
 
     def value_and_gradient(*args: Any, **settings: Any) -> Any:
@@ -281,7 +283,27 @@ def _with(f: Function, settings: Mapping[str, Any]) -> Function:
 def grad(f: Function, argnums: int | Sequence[int] = 0, *, has_aux: bool = False) -> Function:
     """A function that returns the gradient of `f`; of any order, when nested.
 
-    Parameters, errors and containers are those of `value_and_grad`; with `has_aux` the result is (gradient, aux).
+    grad f = (∂f/∂x₁, …, ∂f/∂xₙ)
+
+    Parameters
+    ----------
+    f : function with a scalar result
+    argnums : int or sequence of int
+        Which arguments to differentiate; a sequence gives a tuple of gradients.
+    has_aux : bool
+        `f` returns (output, aux); the result is then (gradient, aux).
+
+    Returns
+    -------
+    function
+        With the arguments of `f`; gradients have the structure of the arguments, modules give a dict by path.
+
+    Raises
+    ------
+    GradientError
+        If the result is no scalar.
+    DTypeError
+        If an argument to differentiate holds integers or complex numbers.
 
     Example
     -------
@@ -289,6 +311,8 @@ def grad(f: Function, argnums: int | Sequence[int] = 0, *, has_aux: bool = False
     >>> cube = lambda x: x**3
     >>> ad.grad(cube)(2.0), ad.grad(ad.grad(cube))(2.0), ad.grad(ad.grad(ad.grad(cube)))(2.0)
     (12.0, 12.0, 6.0)
+
+    Source: the interface is that of autograd and JAX.
     """
     both = value_and_grad(f, argnums, has_aux=has_aux)
 
@@ -313,12 +337,21 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
         `pull(cotangent)`, with a cotangent of the structure of the output, gives a tuple with one gradient per
         argument; it can be called again.
 
+    Raises
+    ------
+    GradientError
+        If a cotangent has another structure or shape than its output.
+    DTypeError
+        If a primal holds integers or complex numbers.
+
     Example
     -------
     >>> import adjoint as ad
     >>> out, pull = ad.vjp(lambda x, y: x * y, 2.0, 3.0)
     >>> out, pull(10.0)
     (6.0, (30.0, 20.0))
+
+    Source: the interface is that of JAX; CS231n 2017, lecture 4, "gradients for vectorized code".
     """
     done = run(f, primals, range(len(primals)), what="vjp")
 
@@ -344,11 +377,20 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     -------
     (output, tangent of the output)
 
+    Raises
+    ------
+    GradientError
+        If a tangent has another structure or shape than its primal.
+    DTypeError
+        If a primal holds integers or complex numbers.
+
     Example
     -------
     >>> import adjoint as ad
     >>> ad.jvp(lambda x, y: x * y, (2.0, 3.0), (1.0, 0.0))
     (6.0, 3.0)
+
+    Source: the interface is that of JAX; R. Wengert, "A simple automatic derivative evaluation program", 1964.
     """
     if len(primals) != len(tangents):
         raise GradientError(
@@ -391,6 +433,13 @@ def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     Returns
     -------
     Of the structure of the one argument; a tuple if there are several.
+
+    Raises
+    ------
+    GradientError
+        If the result is no scalar, or a tangent has another structure or shape than its primal.
+    DTypeError
+        If a primal holds integers or complex numbers.
 
     Example
     -------

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from types import ModuleType
 from typing import Any, Final
 
@@ -73,13 +73,13 @@ def array_words(xp: ModuleType) -> Words:
         "min": _reduce(xp.minimum),
         "all": _reduce(xp.logical_and),
         "any": _reduce(xp.logical_or),
-        "where": lambda condition, x, y: _where(xp, condition, x, y),
-        "broadcast_to": lambda x, shape: _broadcast(xp, x, shape),
+        "where": partial(_where, xp),
+        "broadcast_to": partial(_broadcast, xp),
         "cast": lambda x, dtype: xp.asarray(x).astype(dtype),
         "concatenate": lambda *xs, axis: xp.concatenate(xs, axis=axis),
         "stack": lambda *xs, axis: xp.stack(xs, axis=axis),
         "getitem": lambda x, key: xp.asarray(x)[key],
-        "scatter_add": lambda x, key, shape: _scatter_add(xp, x, key, shape),
+        "scatter_add": partial(_scatter_add, xp),
         "uniform": lambda counter, seed, shape: _stream(xp, seed, counter).random(shape),
         "normal": lambda counter, seed, shape: _stream(xp, seed, counter).standard_normal(shape),
         "integers": lambda counter, seed, low, high, shape: _stream(xp, seed, counter).integers(low, high, shape),
@@ -93,8 +93,7 @@ def array_words(xp: ModuleType) -> Words:
 
 
 def _reduce(ufunc: np.ufunc) -> Callable[..., Any]:
-    reduce = ufunc.reduce
-    return lambda x, axis=None, keepdims=False: reduce(x, axis=axis, keepdims=keepdims)
+    return partial(ufunc.reduce, axis=None, keepdims=False)
 
 
 def _broadcast(xp: ModuleType, x: Any, shape: tuple[int, ...]) -> Any:
@@ -183,11 +182,11 @@ class _OverAxis:
     def __init__(self, words: Words, axis: tuple[int, ...]) -> None:
         self._words = words
         self._axes = axis
-        self.sum = lambda x: words.sum(x, axis=axis, keepdims=True)
-        self.max = lambda x: words.max(x, axis=axis, keepdims=True)
-        self.min = lambda x: words.min(x, axis=axis, keepdims=True)
-        self.all = lambda x: words.all(x, axis=axis, keepdims=True)
-        self.any = lambda x: words.any(x, axis=axis, keepdims=True)
+        self.sum = partial(words.sum, axis=axis, keepdims=True)
+        self.max = partial(words.max, axis=axis, keepdims=True)
+        self.min = partial(words.min, axis=axis, keepdims=True)
+        self.all = partial(words.all, axis=axis, keepdims=True)
+        self.any = partial(words.any, axis=axis, keepdims=True)
 
     def count(self, x: Any) -> float:
         """Number of elements that one result comes from."""

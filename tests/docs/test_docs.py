@@ -28,7 +28,7 @@ def named(paths: list[Path]) -> Any:
 @pytest.mark.usefixtures("own_ops")
 def test_page_shows_what_its_code_prints(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)  # messages name places relative to where the program runs
-    assert pages.refreshed(path) == path.read_text(encoding="utf-8"), "make docs writes it anew"
+    assert pages.refreshed(path, tolerant=True) == path.read_text(encoding="utf-8"), "make docs writes it anew"
 
 
 @named(WRITTEN)

@@ -20,6 +20,9 @@ ROOT = Path(__file__).parents[2] / "examples"
 LECTURE = sorted(path.name for path in (ROOT / "lecture4").glob("*.py"))
 EXAMPLES = ["tiny.py", *(f"lecture4/{name}" for name in LECTURE)]
 
+# These two measure time, and the matrix products of one would slow the other's threads: they run alone.
+TIMED = ("lecture4/11_neurons_as_matrix.py", "lecture4/12_two_layer_net.py")
+
 # The lecture's items, in the order of the course, and the number of the example that shows each.
 ITEMS = {
     "(x + y) z": "01",
@@ -48,7 +51,12 @@ def run(name: str) -> dict[str, Any]:
     return names | {"printed": printed.getvalue()}
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+def marked(name: str) -> Any:
+    """The example as a test's parameter, marked if it is timed."""
+    return pytest.param(name, marks=pytest.mark.timing if name in TIMED else ())
+
+
+@pytest.mark.parametrize("name", map(marked, EXAMPLES))
 def test_example_runs_and_prints(name: str) -> None:
     assert len(run(name)["printed"].splitlines()) >= 3
 
@@ -91,12 +99,14 @@ def test_rectifier_costs_numbers_not_their_square() -> None:
     assert names["peak"] < 1_000_000
 
 
+@pytest.mark.timing
 def test_two_layer_net_trains_as_numpy_does() -> None:
     names = run("lecture4/12_two_layer_net.py")
     assert len(names["losses"]) == 2000
     np.testing.assert_allclose(names["losses"], names["expected"], rtol=1e-10)
 
 
+@pytest.mark.timing
 def test_neurons_loop_is_slower_than_the_matrix() -> None:
     names = run("lecture4/11_neurons_as_matrix.py")
     assert names["loop_time"] > 2 * names["matrix_time"]

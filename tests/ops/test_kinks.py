@@ -138,6 +138,9 @@ def test_power_at_its_corners() -> None:
         for made in (float, np.array):
             dx, dy = ad.grad(ad.power, (0, 1))(made(0.0), made(exponent))
             assert (float(dx), float(dy)) == (expected, 0.0)
+    for exponent in (0.0, 1.0):
+        for x in (0.0, np.zeros(())):
+            assert ad.grad(ad.grad(lambda x, y=exponent: ad.power(x, y)))(x) == 0.0
     second = ad.grad(ad.grad(lambda x: x**2.0))
     assert second(0.0) == 2.0
     assert ad.grad(second)(0.0) == 0.0

@@ -128,7 +128,9 @@ def test_where_math_raises(f: Any, x: float, value: float, gradient: float) -> N
     np.testing.assert_equal(t.grad.item(), gradient)
 
 
-@pytest.mark.parametrize(("x", "y", "value"), [(1, 0, math.inf), (-1, 0, -math.inf), (0, 0, math.nan), (1.0, 0, math.inf)])
+@pytest.mark.parametrize(
+    ("x", "y", "value"), [(1, 0, math.inf), (-1, 0, -math.inf), (0, 0, math.nan), (1.0, 0, math.inf)]
+)
 def test_plain_numbers_divide_as_arrays_do(x: Any, y: Any, value: float) -> None:
     with np.errstate(all="ignore"):
         np.testing.assert_equal(ad.divide(x, y), value)

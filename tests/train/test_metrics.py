@@ -106,24 +106,27 @@ def test_nan_predictions_never_look_good():
         confusion_matrix(scores, [0, 1])
 
 
-@pytest.mark.parametrize(("call", "error", "message"), [
-    (lambda: accuracy([[1, 2]], [0, 1]), ShapeError, r"accuracy: expected shape \(2, classes\)"),
-    (lambda: accuracy([0, 1, 1], [0, 1]), ShapeError, r"got shapes \(3,\) and \(2,\)"),
-    (lambda: accuracy([0.3, 1], [0, 1]), DataError, r"class numbers of shape \(n,\) or scores of shape"),
-    (lambda: accuracy([], []), DataError, r"accuracy: expected at least one row, got none \(labels\)"),
-    (lambda: accuracy([0, 1], [[0], [1]]), ShapeError, r"class numbers of shape \(n,\), got \(2, 1\)"),
-    (lambda: accuracy([[1, 2]], [2]), LabelError, r"expected labels 0 to 1, as there are columns, got 2"),
-    (lambda: accuracy([[1, 2]], [-1]), LabelError, r"expected class numbers 0, 1, …, got -1"),
-    (lambda: accuracy([[1, 2]], [0.5]), LabelError, r"got 0.5"),
-    (lambda: accuracy([[1, 2]], ["cat"]), LabelError, r"got 'cat'"),
-    (lambda: confusion_matrix([0, 3], [0, 1], classes=2), LabelError, r"expected classes 0 to 1, got 3"),
-    (lambda: log_loss([[2.0, 3.0]], [0]), DataError, r"got \[2.0, 3.0\] with sum 5 \(row 0\)"),
-    (lambda: log_loss([[1.5, -0.5]], [0]), DataError, r"take softmax of scores first"),
-    (lambda: auc([[0.1, 0.9]], [0, 1]), ShapeError, r"auc: expected shape \(2, classes\)"),
-    (lambda: rmse([1, 2, 3], [1, 2]), ShapeError, r"and target of one shape, got \(3,\) and \(2,\)"),
-    (lambda: r2([], []), DataError, r"r2: expected at least one row"),
-    (lambda: rmse(1.0, 1.0), ShapeError, r"expected shape \(n,\) or \(n, outputs\), got \(\)"),
-])
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: accuracy([[1, 2]], [0, 1]), ShapeError, r"accuracy: expected shape \(2, classes\)"),
+        (lambda: accuracy([0, 1, 1], [0, 1]), ShapeError, r"got shapes \(3,\) and \(2,\)"),
+        (lambda: accuracy([0.3, 1], [0, 1]), DataError, r"class numbers of shape \(n,\) or scores of shape"),
+        (lambda: accuracy([], []), DataError, r"accuracy: expected at least one row, got none \(labels\)"),
+        (lambda: accuracy([0, 1], [[0], [1]]), ShapeError, r"class numbers of shape \(n,\), got \(2, 1\)"),
+        (lambda: accuracy([[1, 2]], [2]), LabelError, r"expected labels 0 to 1, as there are columns, got 2"),
+        (lambda: accuracy([[1, 2]], [-1]), LabelError, r"expected class numbers 0, 1, …, got -1"),
+        (lambda: accuracy([[1, 2]], [0.5]), LabelError, r"got 0.5"),
+        (lambda: accuracy([[1, 2]], ["cat"]), LabelError, r"got 'cat'"),
+        (lambda: confusion_matrix([0, 3], [0, 1], classes=2), LabelError, r"expected classes 0 to 1, got 3"),
+        (lambda: log_loss([[2.0, 3.0]], [0]), DataError, r"got \[2.0, 3.0\] with sum 5 \(row 0\)"),
+        (lambda: log_loss([[1.5, -0.5]], [0]), DataError, r"take softmax of scores first"),
+        (lambda: auc([[0.1, 0.9]], [0, 1]), ShapeError, r"auc: expected shape \(2, classes\)"),
+        (lambda: rmse([1, 2, 3], [1, 2]), ShapeError, r"and target of one shape, got \(3,\) and \(2,\)"),
+        (lambda: r2([], []), DataError, r"r2: expected at least one row"),
+        (lambda: rmse(1.0, 1.0), ShapeError, r"expected shape \(n,\) or \(n, outputs\), got \(\)"),
+    ],
+)
 def test_what_is_no_prediction(call, error, message):
     with pytest.raises(error, match=message) as caught:
         call()

@@ -7,6 +7,7 @@ A user's mistake is one line on stderr and exit code 2, whether click found it o
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -26,6 +27,7 @@ COMMANDS: Final[Mapping[str, str]] = {
 }
 MISTAKE: Final = 2
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
+_FUNCTION: Final = re.compile(r"^(?:fit|split|Encoder\.fit|optimiser|read_table): ")
 
 
 class Mistake(click.ClickException):
@@ -95,10 +97,10 @@ def _complaint(error: click.ClickException) -> str:
 
 
 def _one_line(error: AdjointError) -> str:
-    """The message without file and line: those of the library say nothing to somebody at a terminal."""
+    """The message without function, file and line: those of the library say nothing to somebody at a terminal."""
     from adjoint.cli.evaluation import without_place
 
-    return " ".join(without_place(str(error)).split())
+    return _FUNCTION.sub("", " ".join(without_place(str(error)).split()))
 
 
 def _shown(name: str) -> str:

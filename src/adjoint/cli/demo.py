@@ -68,6 +68,7 @@ CIRCUITS: Final = (
         3,
     ),
 )
+_ASCII: Final = str.maketrans({"‖": "||", "²": "^2"})
 NEXT: Final = """Next:
   adjoint explain "(x+y)*z" x=-2 y=5 z=-4     every step of a circuit of your own
   adjoint train digits                        the same digits, settings of your own, a model file
@@ -95,7 +96,7 @@ def show_circuits(console: Console) -> None:
     console.print(legend, soft_wrap=True)
     for circuit in CIRCUITS:
         answer = Answer.of(circuit.expression, circuit.bindings)
-        console.print(f"\n[bold]{circuit.title}[/bold]")
+        console.print(f"\n[bold]{circuit.title.translate(_ASCII) if ascii else circuit.title}[/bold]")
         console.print(circuit.sentence, soft_wrap=True)
         picture = text(
             answer.output.graph,
@@ -117,7 +118,7 @@ def train_on_digits(console: Console, seed: int) -> float:
     sizes = "-".join(map(str, ARCHITECTURE.sizes))
     rows, held = len(data.y_train), len(data.y_test)
     console.print(f"\n[bold]A {sizes} network reads digits[/bold]")
-    counts = f"{rows:,} scans of 8×8 pixels to learn from, {held} held out, {net_size(net):,} parameters."
+    counts = f"{rows:,} scans of 8 by 8 pixels to learn from, {held} held out, {net_size(net):,} parameters."
     console.print(f"{counts}\n", soft_wrap=True)
     start = perf_counter()
     train.fit(

@@ -51,9 +51,20 @@ def _file_parts(table: Table, target: str, settings: Settings) -> Parts:
         raise DataError(f"{table.source}: column {target!r}: expected values to learn from, got none")
     notes = (f"{dropped} of {table.rows} rows without a value of {target!r} are left out",) if dropped else ()
     task = decide_task(complete, target) if settings.task == "auto" else settings.task
-    labels = complete[target].tolist() if task == "classification" else None
-    train, held = split(complete.rows, settings.validation, settings.seed, stratify=labels)
+    train, held = _split(complete, target, task, settings)
     return Parts(complete.take(train), complete.take(held) if len(held) else None, target, task, notes)
+
+
+def _split(table: Table, target: str, task: str, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
+    labels = table[target].tolist() if task == "classification" else None
+    try:
+        return split(table.rows, settings.validation, settings.seed, stratify=labels)
+    except DataError:
+        share, classes = f"{settings.validation:g}", f" of {len(set(labels))} classes" if labels else ""
+        raise DataError(
+            f"{table.source}: expected enough rows to hold out a share of {share}, got {table.rows} rows{classes}; "
+            "use --validation 0"
+        ) from None
 
 
 def _digits_parts(target: str | None, settings: Settings) -> Parts:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,12 +19,13 @@ from rich.text import Text
 from adjoint import train as training
 from adjoint.cli import model as models
 from adjoint.cli.objectives import LOSSES, loss_function, loss_name, penalty
-from adjoint.cli.scoring import baseline, figures_table, print_confusion, score
+from adjoint.cli.scoring import Score, baseline, figures_table, print_confusion, score
 from adjoint.cli.settings import MOMENTUM, RATES, ClassWeights, Settings, Sizes
 from adjoint.cli.sources import DIGITS, Parts, training_rows
 from adjoint.data import Encoder
 from adjoint.errors import DataError
 from adjoint.formats import ACTIVATIONS, Architecture, is_model_file
+from adjoint.optim import Optimizer
 
 SUFFIX: Final = ".adjoint.safetensors"
 DEFAULTS: Final = Settings()
@@ -77,18 +79,62 @@ def train(source: str, target: str | None, output: str | None, force: bool, quie
     settings = Settings(**wishes)
     path = checked_output(output or default_output(source), source, force)
     parts = training_rows(source, target, settings)
+    plan = Plan.of(parts, settings)
     console = Console(file=sys.stdout, highlight=False, quiet=quiet)
-    encoder = Encoder.fit(
-        parts.train,
-        target=parts.target,
-        task="classification" if parts.task == "classification" else "regression",
-        ignore=settings.ignore,
-        class_weight=settings.class_weight,
-    )
-    introduce(console, parts, encoder)
-    model, about, architecture = trained(parts, encoder, settings, console, quiet)
-    models.save(path, model, architecture, about)
+    introduce(console, parts, plan.model.encoder)
+    history = plan.run(False if quiet else console)
+    result = report(console, plan.model, parts)
+    about = {"training": settings.to_json(), "history": history.columns, "metrics": result.figures}
+    models.save(path, plan.model, plan.architecture, about)
     console.print(Text(f"\nmodel: {path}\nnext:  adjoint predict {_quoted(path)} {_example(source)}"), soft_wrap=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A training that is ready to start: every setting has been looked at."""
+
+    parts: Parts
+    settings: Settings
+    architecture: Architecture
+    model: models.Model
+    optimizer: Optimizer
+
+    @classmethod
+    def of(cls, parts: Parts, settings: Settings) -> Plan:
+        """Encoder, network and optimiser; raises what is wrong with the settings."""
+        encoder = Encoder.fit(
+            parts.train,
+            target=parts.target,
+            task="classification" if parts.task == "classification" else "regression",
+            ignore=settings.ignore,
+            class_weight=settings.class_weight,
+        )
+        loss = loss_name(settings.loss, encoder.task)
+        sizes = (encoder.n_inputs, *settings.hidden, encoder.n_outputs)
+        architecture = Architecture(sizes, settings.activation, settings.dropout)
+        net = architecture.build(settings.seed)
+        return cls(parts, settings, architecture, models.Model(net, encoder, loss), settings.optimizer_of(net))
+
+    def run(self, progress: bool | Console) -> training.History:
+        """Train the network."""
+        model, settings = self.model, self.settings
+        x, y = model.encoder.encode(self.parts.train)
+        held = None if self.parts.held is None else model.encoder.encode(self.parts.held)
+        return training.fit(
+            model.net,
+            loss_function(model.loss, model.encoder),
+            x,
+            y,
+            optimizer=self.optimizer,
+            epochs=settings.epochs,
+            batch_size=settings.batch_size,
+            validation=held,
+            metrics={"accuracy": training.accuracy} if model.encoder.classes else {},
+            early_stopping=(settings.early_stopping or None) if held else None,
+            regularizer=penalty(settings.l1, settings.l2),
+            seed=settings.seed,
+            progress=progress,
+        )
 
 
 def default_output(source: str) -> str:
@@ -128,47 +174,18 @@ def introduce(console: Console, parts: Parts, encoder: Encoder) -> None:
     console.print()
 
 
-def trained(
-    parts: Parts, encoder: Encoder, settings: Settings, console: Console, quiet: bool
-) -> tuple[models.Model, dict[str, Any], Architecture]:
-    """Train, and print how good the network is."""
-    loss = loss_name(settings.loss, encoder.task)
-    architecture = Architecture(
-        (encoder.n_inputs, *settings.hidden, encoder.n_outputs), settings.activation, settings.dropout
-    )
-    model = models.Model(architecture.build(settings.seed), encoder, loss)
-    history = _fit(model, parts, settings, False if quiet else console)
+def report(console: Console, model: models.Model, parts: Parts) -> Score:
+    """How good the network is on rows that it has not seen."""
     rows = parts.held or parts.train
     result = score(model, rows)
     if parts.held is None:
         console.print(Text("\nno rows are held out: these figures are of the rows learnt from, and too good"))
     console.print()
-    simplest = "most frequent class" if encoder.classes else "mean"
+    simplest = "most frequent class" if model.encoder.classes else "mean"
     console.print(figures_table(result, baseline(model, parts.train, rows), simplest))
     if result.confusion is not None:
-        print_confusion(console, result.confusion, encoder.classes)
-    about = {"training": settings.to_json(), "history": history.columns, "metrics": result.figures}
-    return model, about, architecture
-
-
-def _fit(model: models.Model, parts: Parts, settings: Settings, progress: bool | Console) -> training.History:
-    x, y = model.encoder.encode(parts.train)
-    held = None if parts.held is None else model.encoder.encode(parts.held)
-    return training.fit(
-        model.net,
-        loss_function(model.loss, model.encoder),
-        x,
-        y,
-        optimizer=settings.optimizer_of(model.net),
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        validation=held,
-        metrics={"accuracy": training.accuracy} if model.encoder.classes else {},
-        early_stopping=settings.early_stopping or None if held else None,
-        regularizer=penalty(settings.l1, settings.l2),
-        seed=settings.seed,
-        progress=progress,
-    )
+        print_confusion(console, result.confusion, model.encoder.classes)
+    return result
 
 
 def _quoted(path: str) -> str:

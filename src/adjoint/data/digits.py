@@ -19,7 +19,21 @@ DARKEST = 16
 
 
 class Split(NamedTuple):
-    """A data set in two parts: rows to learn from and rows held out."""
+    """A data set in two parts: rows to learn from and rows held out.
+
+    Attributes
+    ----------
+    x_train, x_test : float32 array of shape (n, features)
+    y_train, y_test : int64 array of shape (n,)
+    feature_names, class_names : tuple of str
+
+    Example
+    -------
+    >>> import adjoint as ad
+    >>> digits = ad.data.digits()
+    >>> len(digits.x_train), len(digits.x_test)
+    (1438, 359)
+    """
 
     x_train: NDArray[np.float32]
     y_train: NDArray[np.int64]

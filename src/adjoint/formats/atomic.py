@@ -36,10 +36,10 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
 
     Source: POSIX `rename`, which replaces a name atomically.
     """
-    target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        target.write_bytes(content)
+    if os.path.exists(path) and not os.path.isfile(path):
+        Path(path).write_bytes(content)
         return
+    target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}")
     try:
         _write_through(temporary, content)

@@ -91,6 +91,8 @@ def load_model(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str
     from safetensors import SafetensorError, safe_open
 
     name = os.fspath(path)
+    if os.path.isdir(name):
+        raise ModelFileError(f"{name}: expected a model file, got a folder")
     try:
         with safe_open(name, framework="numpy") as file:
             description = _description(name, file.metadata() or {})

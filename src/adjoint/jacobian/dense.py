@@ -27,6 +27,11 @@ class Jacobian:
     nbytes : int
         Bytes of the stored entries.
 
+    Raises
+    ------
+    ShapeError
+        From `J @ v`, for a vector of another shape than the input.
+
     Example
     -------
     >>> import numpy as np, adjoint as ad

@@ -28,8 +28,14 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callabl
     Returns
     -------
     function
-        With the arguments of `f`; gives a `Jacobian` of shape (*out, *in). A container of results gives a container of
+        With the arguments of `f`; gives a `Jacobian` of shape (*out, *in). A container of results gives a container
+        of
         Jacobians; a container of arguments gives, for each result, a container of Jacobians.
+
+    Raises
+    ------
+    DTypeError
+        If an argument to differentiate holds integers or complex numbers.
 
     Notes
     -----
@@ -60,7 +66,24 @@ def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable
 
     H[i, j] = d² f / d inᵢ d inⱼ
 
-    Parameters are those of `jacobian`.
+    Parameters
+    ----------
+    f : function with a scalar result
+    argnums : int or sequence of int
+        Which arguments to differentiate.
+
+    Returns
+    -------
+    function
+        With the arguments of `f`; gives a `Jacobian` of shape (*in, *in), for containers of arguments a container of
+        containers of them.
+
+    Raises
+    ------
+    GradientError
+        If the result is no scalar.
+    DTypeError
+        If an argument to differentiate holds integers or complex numbers.
 
     Example
     -------

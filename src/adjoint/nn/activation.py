@@ -11,6 +11,8 @@ from adjoint.ops.elementwise import activation, trigonometric
 class ReLU(Module):
     """The rectified linear unit: max(0, x).
 
+    Gradient: 1 where x > 0, else 0; 0 at the kink.
+
     Example
     -------
     >>> import adjoint as ad
@@ -30,6 +32,8 @@ class ReLU(Module):
 
 class Sigmoid(Module):
     """The logistic function: 1 / (1 + e^−x).
+
+    Gradient: y · (1 − y).
 
     Example
     -------
@@ -51,6 +55,8 @@ class Sigmoid(Module):
 class Tanh(Module):
     """The hyperbolic tangent.
 
+    Gradient: 1 − y².
+
     Example
     -------
     >>> import adjoint as ad
@@ -70,6 +76,13 @@ class Tanh(Module):
 
 class LeakyReLU(Module):
     """A rectifier that lets negative values leak: x where x > 0, else slope · x.
+
+    Parameters
+    ----------
+    slope : float
+        Of the negative part.
+
+    Gradient: that of `ad.leaky_relu`: 1 where x > 0, else slope.
 
     Example
     -------
@@ -93,6 +106,13 @@ class LeakyReLU(Module):
 
 class ELU(Module):
     """The exponential linear unit: x where x > 0, else alpha · (e^x − 1).
+
+    Parameters
+    ----------
+    alpha : float
+        The negative part ends at −alpha.
+
+    Gradient: that of `ad.elu`: 1 where x > 0, else alpha · e^x.
 
     Example
     -------

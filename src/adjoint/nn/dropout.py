@@ -28,6 +28,11 @@ class Dropout(Module):
 
     Gradient: 1 / (1 − p) where kept, else 0.
 
+    Raises
+    ------
+    AdjointError
+        For a probability outside this range.
+
     Example
     -------
     >>> import numpy as np, adjoint as ad

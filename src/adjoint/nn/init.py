@@ -22,6 +22,17 @@ def he(rng: Generator, shape: tuple[int, ...], dtype: Any = "float32") -> Array:
 
     w ~ N(0, 2 / n_in)
 
+    Parameters
+    ----------
+    rng : Generator
+    shape : tuple of int
+        (inputs, outputs).
+    dtype : floating NumPy dtype
+
+    Returns
+    -------
+    array of this shape and dtype
+
     Example
     -------
     >>> import adjoint as ad
@@ -37,6 +48,17 @@ def xavier(rng: Generator, shape: tuple[int, ...], dtype: Any = "float32") -> Ar
     """Normal numbers of variance 2 / (inputs + outputs), for layers followed by tanh or sigmoid.
 
     w ~ N(0, 2 / (n_in + n_out))
+
+    Parameters
+    ----------
+    rng : Generator
+    shape : tuple of int
+        (inputs, outputs).
+    dtype : floating NumPy dtype
+
+    Returns
+    -------
+    array of this shape and dtype
 
     Example
     -------
@@ -57,7 +79,27 @@ _NAMED: Final[dict[str, Initialiser]] = {"he": he, "xavier": xavier}
 
 
 def named(init: str | Initialiser) -> Initialiser:
-    """The initialiser of a name, or the function itself."""
+    """The initialiser of a name, or the function itself.
+
+    Parameters
+    ----------
+    init : "he", "xavier" or function (rng, shape, dtype) -> array
+
+    Returns
+    -------
+    function
+
+    Raises
+    ------
+    AdjointError
+        For another name.
+
+    Example
+    -------
+    >>> import adjoint as ad
+    >>> ad.nn.init.named("he") is ad.nn.init.he
+    True
+    """
     if callable(init):
         return init
     if init not in _NAMED:

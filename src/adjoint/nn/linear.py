@@ -29,6 +29,15 @@ class Linear(Module):
     rng : Generator
         Where the first weights are drawn from; Generator(0) if left out.
 
+    Gradient: d weight = xᵀ · g, d bias = Σ g over the rows, d x = g · weightᵀ.
+
+    Raises
+    ------
+    ShapeError
+        When called, if the last axis of x is not n_in.
+    AdjointError
+        For an unknown name of an initialiser.
+
     Example
     -------
     >>> import numpy as np, adjoint as ad
@@ -66,7 +75,13 @@ class Maxout(Module):
 
     y = max over k of (x · weight[k] + bias[k])
 
-    Parameters are those of Linear; `pieces` is how many there are.
+    Parameters
+    ----------
+    n_in, n_out : int
+        Sizes of the last axis of x and y.
+    pieces : int
+        How many there are.
+    dtype, init, rng : as in Linear
 
     Gradient: the piece that wins gets all; pieces that tie get equal shares.
 

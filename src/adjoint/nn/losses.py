@@ -16,7 +16,7 @@ from adjoint.leaves import Parameter
 from adjoint.ops.elementwise.arithmetic import square
 from adjoint.ops.elementwise.extremes import abs as magnitude
 from adjoint.ops.elementwise.extremes import maximum, where
-from adjoint.ops.index import getitem
+from adjoint.ops.index import getitem_op
 from adjoint.ops.reduce import logsumexp, mean
 from adjoint.ops.reduce import sum as total
 from adjoint.recording import here
@@ -57,7 +57,7 @@ def cross_entropy(scores: Any, labels: Any, *, weight: Any = None, reduction: st
     Source: CS231n 2017, lecture 3, "softmax classifier" (the slide uses the logarithm to base 10 in its figure).
     """
     checked, rows = _labelled("cross_entropy", scores, labels)
-    losses = logsumexp.apply(scores, axis=1, keepdims=False) - getitem(scores, (rows, checked))
+    losses = logsumexp.apply(scores, axis=1, keepdims=False) - getitem_op.apply(scores, key=(rows, checked))
     if weight is None:
         return _reduced(losses, reduction, "cross_entropy")
     weights = np.asarray(weight)[checked].astype(_dtype(scores), copy=False)
@@ -97,7 +97,7 @@ def hinge_loss(scores: Any, labels: Any, *, margin: float = 1.0, reduction: str 
     Source: CS231n 2017, lecture 3, "multiclass SVM loss".
     """
     checked, rows = _labelled("hinge_loss", scores, labels)
-    right = getitem(scores, (rows, checked, None))
+    right = getitem_op.apply(scores, key=(rows, checked, None))
     wrong = np.ones((len(checked), _shape(scores)[1]), bool)
     wrong[rows, checked] = False
     margins = where(wrong, maximum(scores - right + margin, 0.0), 0.0)
@@ -150,6 +150,10 @@ def l2(parameters: Any) -> Any:
     ----------
     parameters : module, dict or sequence of Parameters, or one tensor
 
+    Returns
+    -------
+    Tensor of shape ()
+
     Gradient: 2w.
 
     Example
@@ -171,6 +175,10 @@ def l1(parameters: Any) -> Any:
     Parameters
     ----------
     parameters : module, dict or sequence of Parameters, or one tensor
+
+    Returns
+    -------
+    Tensor of shape ()
 
     Gradient: sign(w), 0 at the kink w = 0.
 
@@ -212,9 +220,9 @@ def _dtype(x: Any) -> Any:
 
 def _reduced(losses: Any, reduction: str, loss: str) -> Any:
     if reduction == "mean":
-        return mean(losses)
+        return mean.apply(losses, axis=None, keepdims=False)
     if reduction == "sum":
-        return total(losses)
+        return total.apply(losses, axis=None, keepdims=False)
     if reduction == "none":
         return losses
     raise ShapeError(f"{loss}: expected reduction='mean', 'sum' or 'none', got {reduction!r}{here()}")
@@ -231,10 +239,11 @@ def _labelled(loss: str, scores: Any, labels: Any) -> tuple[Array, Array]:
         )
     if given.dtype.kind not in "iu":
         raise DTypeError(f"{loss}: expected integer labels, got {given.dtype}{here()}; convert with labels.astype(int)")
-    if given.size and given.astype(np.uint64).max() >= shape[1]:  # a negative label becomes a huge one
+    checked = given.astype(np.intp)  # a copy: the owner may change his labels before the backward pass reads them
+    if given.size and checked.view(np.uintp).max() >= shape[1]:  # a negative label becomes a huge one
         row = int(np.flatnonzero((given < 0) | (given >= shape[1]))[0])
         raise LabelError(
             f"{loss}: expected labels from 0 to {shape[1] - 1} (scores have {shape[1]} classes), "
             f"got {int(given[row])} at row {row}{here()}"
         )
-    return given, np.arange(len(given))
+    return checked, np.arange(len(given))

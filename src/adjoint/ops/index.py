@@ -101,7 +101,36 @@ def _plain_part(part):
 
 
 def getitem(x: Any, key: Any) -> Any:
-    """Elements chosen by an index: x[key]."""
+    """Elements chosen by an index, as by x[key].
+
+    out = x[key]
+
+    Parameters
+    ----------
+    x : number, array or Tensor
+    key : integers, slices, None, Ellipsis, arrays of integers, a boolean mask, or a tuple of these
+
+    Returns
+    -------
+    A Tensor if x is one, else an array or a number.
+
+    Gradient: the upstream gradient added into zeros at the chosen places; an element that was chosen twice gets both.
+
+    Raises
+    ------
+    ShapeError
+        If the index does not fit the shape.
+    DTypeError
+        For an index of floating numbers.
+
+    Example
+    -------
+    >>> import numpy as np, adjoint as ad
+    >>> ad.getitem(np.arange(4.0), slice(None, None, 2))
+    array([0., 2.])
+
+    Source: NumPy, "Indexing on ndarrays".
+    """
     plain = tuple(_plain_part(p) for p in key) if isinstance(key, tuple) else _plain_part(key)
     try:
         return getitem_op.apply(x, key=plain)
@@ -114,11 +143,30 @@ def getitem(x: Any, key: Any) -> Any:
 def take(x: Any, indices: Any, axis: int = 0) -> Any:
     """Entries along an axis, by their numbers.
 
+    Parameters
+    ----------
+    x : number, array or Tensor
+    indices : array of int
+    axis : int
+
+    Returns
+    -------
+    A Tensor if x is one, else an array or a number, with the shape of `indices` in place of the axis.
+
+    Gradient: the upstream gradient added at the entries that were taken.
+
+    Raises
+    ------
+    ShapeError
+        If a number is out of range.
+
     Example
     -------
     >>> import adjoint as ad
     >>> ad.take([10.0, 20.0, 30.0], [2, 0])
     array([30., 10.])
+
+    Source: NumPy.
     """
     rank = len(x.shape if isinstance(x, Tensor) else np.shape(x))
     return getitem(x, (slice(None),) * (axis % rank) + (np.asarray(indices),))

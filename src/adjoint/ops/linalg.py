@@ -125,11 +125,28 @@ def mt_reference(x):
 def dot(x: Any, y: Any) -> Any:
     """The product of two vectors, of matrices, or of anything with a number (NumPy's dot, up to two axes).
 
+    Parameters
+    ----------
+    x, y : number, array or Tensor
+
+    Returns
+    -------
+    A Tensor if an input is one, else an array or a number.
+
+    Gradient: that of the matrix product: dX = g · yᵀ and dY = xᵀ · g.
+
+    Raises
+    ------
+    ShapeError
+        If the sizes do not meet, or y has more than two axes.
+
     Example
     -------
     >>> import adjoint as ad
     >>> float(ad.dot([1.0, 2.0], [3.0, 4.0]))
     11.0
+
+    Source: NumPy.
     """
     ranks = [z.ndim if isinstance(z, Tensor) else np.ndim(z) for z in (x, y)]
     if 0 in ranks:
@@ -144,12 +161,27 @@ def dot(x: Any, y: Any) -> Any:
 def outer(x: Any, y: Any) -> Any:
     """Every product of an element of one vector with an element of another.
 
+    out[i, j] = x[i] · y[j]
+
+    Parameters
+    ----------
+    x : array or Tensor of n elements
+    y : array or Tensor of m elements
+
+    Returns
+    -------
+    A Tensor of shape (n, m) if an input is one, else an array.
+
+    Gradient: dX = g · y and dY = xᵀ · g.
+
     Example
     -------
     >>> import adjoint as ad
     >>> ad.outer([1.0, 2.0], [3.0, 4.0])
     array([[3., 4.],
            [6., 8.]])
+
+    Source: NumPy.
     """
     return matmul(reshape(x, (-1, 1)), reshape(y, (1, -1)))
 
@@ -237,8 +269,22 @@ def einsum(subscripts: str, *operands: Any) -> Any:
 
     out[right] = Σ over the other letters of x₁[t₁] · x₂[t₂] · …
 
+    Parameters
+    ----------
+    subscripts : str such as "ij,jk->ik"
+    *operands : array or Tensor
+
+    Returns
+    -------
+    A Tensor if an operand is one, else an array or a number.
+
     Gradient: for each operand, the einsum of the other operands with the upstream gradient. An operand may not repeat
     a letter (take its diagonal first), and axes are named one by one, without an ellipsis.
+
+    Raises
+    ------
+    ShapeError
+        If terms and operands do not match, or a letter has two sizes, or stands twice in one operand.
 
     Example
     -------

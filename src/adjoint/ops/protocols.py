@@ -16,10 +16,6 @@ from adjoint.tensor import Constant, Tensor
 from adjoint.vocabulary import REGISTRY
 
 
-def _swapped(call: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda self, other: call(other, self)
-
-
 def _inverted(self: Tensor) -> Tensor:
     result: Tensor = comparison.logical_not(self)
     return result
@@ -36,17 +32,17 @@ def _transpose(self: Tensor, *axes: Any) -> Any:
 
 _OPERATORS: Final[dict[str, Any]] = {
     "__add__": arithmetic.add.call,
-    "__radd__": _swapped(arithmetic.add.call),
+    "__radd__": arithmetic.add.reflected,
     "__sub__": arithmetic.subtract.call,
-    "__rsub__": _swapped(arithmetic.subtract.call),
+    "__rsub__": arithmetic.subtract.reflected,
     "__mul__": arithmetic.multiply.call,
-    "__rmul__": _swapped(arithmetic.multiply.call),
+    "__rmul__": arithmetic.multiply.reflected,
     "__truediv__": arithmetic.divide.call,
-    "__rtruediv__": _swapped(arithmetic.divide.call),
+    "__rtruediv__": arithmetic.divide.reflected,
     "__pow__": arithmetic.power.call,
-    "__rpow__": _swapped(arithmetic.power.call),
+    "__rpow__": arithmetic.power.reflected,
     "__matmul__": linalg.matmul.call,
-    "__rmatmul__": _swapped(linalg.matmul.call),
+    "__rmatmul__": linalg.matmul.reflected,
     "__neg__": arithmetic.negative.call,
     "__pos__": lambda self: self,
     "__abs__": extremes.abs.call,

@@ -113,12 +113,19 @@ class Generator:
     seed : int
         From 0 to 2¹²⁸ − 1.
 
+    Raises
+    ------
+    DTypeError
+        For a seed that is no integer in this range.
+
     Example
     -------
     >>> import adjoint as ad
     >>> a, b = ad.random.Generator(7), ad.random.Generator(7)
     >>> bool((a.normal((3,)) == b.normal((3,))).all())
     True
+
+    Source: J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011 (Philox).
     """
 
     def __init__(self, seed: int = 0) -> None:

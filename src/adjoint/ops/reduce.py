@@ -125,7 +125,7 @@ def logsumexp(m, x):
     return finite + m.log(m.sum(m.exp(x - finite)))
 
 
-logsumexp.local(lambda m, out, x: m.exp(x - m.where(out == -INFINITY, 0.0, out)))
+logsumexp.local(lambda m, out, x: m.exp(x - m.where(out != -INFINITY, out, 0.0)))
 
 
 @reduction(nondiff="its result is yes or no, which does not change smoothly")

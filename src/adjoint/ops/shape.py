@@ -328,11 +328,29 @@ to_whole.shape(lambda x, dtype: Abstract(x.shape, np.dtype(dtype))).samples(case
 def astype(x: Any, dtype: Any) -> Any:
     """The value in another dtype; to a floating one with a gradient, to integers and booleans without.
 
+    Parameters
+    ----------
+    x : number, array or Tensor
+    dtype : real or boolean NumPy dtype
+
+    Returns
+    -------
+    A Tensor if x is one, else an array or a number, of the same shape.
+
+    Gradient: the upstream gradient in the dtype of x; none to integers and booleans.
+
+    Raises
+    ------
+    DTypeError
+        For a complex dtype or text.
+
     Example
     -------
     >>> import adjoint as ad
     >>> ad.astype([1.5, 2.5], int)
     array([1, 2])
+
+    Source: NumPy.
     """
     wanted = np.dtype(dtype)
     if wanted.kind not in "fiub":
@@ -347,11 +365,30 @@ def _shape_of(x: Any) -> tuple[int, ...]:
 def expand_dims(x: Any, axis: int | tuple[int, ...]) -> Any:
     """A new axis of size 1 at the given place (several for a tuple).
 
+    Parameters
+    ----------
+    x : number, array or Tensor
+    axis : int or tuple of int
+        Places in the result.
+
+    Returns
+    -------
+    A Tensor if x is one, else an array or a number.
+
+    Gradient: the upstream gradient in the shape of x.
+
+    Raises
+    ------
+    ShapeError
+        If a place is not there or named twice.
+
     Example
     -------
     >>> import adjoint as ad
     >>> ad.expand_dims([1.0, 2.0], 0)
     array([[1., 2.]])
+
+    Source: NumPy.
     """
     axes = axis if isinstance(axis, tuple) else (axis,)
     rank = len(_shape_of(x)) + len(axes)
@@ -365,11 +402,29 @@ def expand_dims(x: Any, axis: int | tuple[int, ...]) -> Any:
 def squeeze(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
     """Without the axes of size 1 (all of them, or the given ones).
 
+    Parameters
+    ----------
+    x : number, array or Tensor
+    axis : int, tuple of int, or None for all axes of size 1
+
+    Returns
+    -------
+    A Tensor if x is one, else an array or a number.
+
+    Gradient: the upstream gradient in the shape of x.
+
+    Raises
+    ------
+    ShapeError
+        If an axis is not there or not of size 1.
+
     Example
     -------
     >>> import adjoint as ad
     >>> ad.squeeze([[1.0, 2.0]])
     array([1., 2.])
+
+    Source: NumPy.
     """
     shape = _shape_of(x)
     rank = len(shape)
@@ -384,12 +439,25 @@ def squeeze(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
 def swapaxes(x: Any, first: int, second: int) -> Any:
     """Two axes exchanged.
 
+    Parameters
+    ----------
+    x : number, array or Tensor
+    first, second : int
+
+    Returns
+    -------
+    A Tensor if x is one, else an array or a number.
+
+    Gradient: the upstream gradient with the axes put back.
+
     Example
     -------
     >>> import adjoint as ad
     >>> ad.swapaxes([[1.0, 2.0]], 0, 1)
     array([[1.],
            [2.]])
+
+    Source: NumPy.
     """
     order = list(range(len(_shape_of(x))))
     order[first], order[second] = order[second], order[first]
@@ -399,12 +467,29 @@ def swapaxes(x: Any, first: int, second: int) -> Any:
 def matrix_transpose(x: Any) -> Any:
     """The last two axes exchanged.
 
+    Parameters
+    ----------
+    x : number, array or Tensor of shape (…, m, n)
+
+    Returns
+    -------
+    A Tensor if x is one, else an array or a number, of shape (…, n, m).
+
+    Gradient: the upstream gradient, transposed.
+
+    Raises
+    ------
+    ShapeError
+        If there are fewer than two axes.
+
     Example
     -------
     >>> import adjoint as ad
     >>> ad.matrix_transpose([[1.0, 2.0]])
     array([[1.],
            [2.]])
+
+    Source: Python array API 2024.12.
     """
     if len(_shape_of(x)) < 2:
         raise shape_error(transpose, f"matrix_transpose: expected at least two axes, got shape {_shape_of(x)}")
@@ -414,11 +499,24 @@ def matrix_transpose(x: Any) -> Any:
 def moveaxis(x: Any, source: int, destination: int) -> Any:
     """One axis moved to another place.
 
+    Parameters
+    ----------
+    x : number, array or Tensor
+    source, destination : int
+
+    Returns
+    -------
+    A Tensor if x is one, else an array or a number.
+
+    Gradient: the upstream gradient with the axes put back.
+
     Example
     -------
     >>> import numpy as np, adjoint as ad
     >>> ad.moveaxis(np.zeros((2, 3, 4)), 0, -1).shape
     (3, 4, 2)
+
+    Source: NumPy.
     """
     rank = len(_shape_of(x))
     order = [i for i in range(rank) if i != source % rank]

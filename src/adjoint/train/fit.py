@@ -268,7 +268,7 @@ class Training:
     def _learn(self) -> float:
         """All rows once; the mean loss."""
         total = 0.0
-        with switched(self.net, training=True):
+        with switched(self.net, training=True), np.errstate(all="ignore"):  # a loss that overflows is told of in words
             for number, (x, y) in enumerate(minibatches(self.data, self.rows, rng=self.rng), start=1):
                 loss = self._finite(float(self.step(x, y)), f"step {number}")
                 total += loss * len(x)
@@ -279,10 +279,11 @@ class Training:
         seen = self.held or self.data
         if self.held is None and not self.metrics:
             return {}
-        output = predict(self.net, seen.x)
         losses = {}
-        if self.held is not None:
-            losses["val_loss"] = self._finite(float(self.loss(output, seen.y)), "validation")
+        with np.errstate(all="ignore"):
+            output = predict(self.net, seen.x)
+            if self.held is not None:
+                losses["val_loss"] = self._finite(float(self.loss(output, seen.y)), "validation")
         return losses | {name: float(metric(output, seen.y)) for name, metric in self.metrics.items()}
 
     def _finite(self, loss: float, place: str) -> float:

@@ -49,8 +49,7 @@ def accuracy(prediction: ArrayLike, labels: ArrayLike) -> float:
     return float(np.mean(_predicted("accuracy", prediction, true) == true))
 
 
-def confusion_matrix(prediction: ArrayLike, labels: ArrayLike, *,
-                     classes: int | None = None) -> NDArray[np.int64]:
+def confusion_matrix(prediction: ArrayLike, labels: ArrayLike, *, classes: int | None = None) -> NDArray[np.int64]:
     """Counts of rows by true class (row) and predicted class (column).
 
     C[i, j] = number of rows of class i that were predicted as j
@@ -82,8 +81,9 @@ def confusion_matrix(prediction: ArrayLike, labels: ArrayLike, *,
         raise DataError("confusion_matrix: expected scores, got NaN; training has diverged")
     size = classes or _width(prediction) or int(max(true.max(), predicted.max())) + 1
     if max(true.max(), predicted.max()) >= size:
-        raise LabelError(f"confusion_matrix: expected classes 0 to {size - 1}, got "
-                         f"{max(true.max(), predicted.max())} (classes)")
+        raise LabelError(
+            f"confusion_matrix: expected classes 0 to {size - 1}, got {max(true.max(), predicted.max())} (classes)"
+        )
     return np.bincount(true * size + predicted, minlength=size * size).reshape(size, size)
 
 
@@ -259,23 +259,27 @@ def _predicted(op: str, prediction: ArrayLike, true: Array) -> NDArray[np.int64]
 
 def _class_numbers(op: str, numbers: Array, true: Array) -> NDArray[np.int64]:
     if len(numbers) != len(true):
-        raise ShapeError(f"{op}: expected one prediction for each label, got shapes {numbers.shape} and "
-                         f"{true.shape}")
+        raise ShapeError(f"{op}: expected one prediction for each label, got shapes {numbers.shape} and {true.shape}")
     if numbers.dtype.kind not in "biuf" or np.any(numbers != np.round(numbers)) or np.any(numbers < 0):
-        raise DataError(f"{op}: expected class numbers of shape (n,) or scores of shape (n, classes), got "
-                        "other numbers of shape "
-                        f"{numbers.shape} (prediction)")
+        raise DataError(
+            f"{op}: expected class numbers of shape (n,) or scores of shape (n, classes), got "
+            "other numbers of shape "
+            f"{numbers.shape} (prediction)"
+        )
     return numbers.astype(np.int64)
 
 
 def _check_rows(op: str, table: Array, true: Array) -> None:
     if table.ndim != 2 or len(table) != len(true) or table.shape[1] < 2:
-        raise ShapeError(f"{op}: expected shape ({len(true)}, classes), two classes or more, for {len(true)} "
-                         "labels, "
-                         f"got {table.shape}")
+        raise ShapeError(
+            f"{op}: expected shape ({len(true)}, classes), two classes or more, for {len(true)} "
+            "labels, "
+            f"got {table.shape}"
+        )
     if true.max() >= table.shape[1]:
-        raise LabelError(f"{op}: expected labels 0 to {table.shape[1] - 1}, as there are columns, got "
-                         f"{true.max()} (labels)")
+        raise LabelError(
+            f"{op}: expected labels 0 to {table.shape[1] - 1}, as there are columns, got {true.max()} (labels)"
+        )
 
 
 def _floats(values: ArrayLike) -> Array:
@@ -293,9 +297,11 @@ def _check_probabilities(table: Array) -> None:
     wrong = outside | (np.abs(sums - 1) > SUM_TOLERANCE)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
-        raise DataError("log_loss: expected probabilities, 0 to 1, rows that sum to 1, got "
-                        f"{table[row].tolist()[:4]} with sum "
-                        f"{sums[row]:g} (row {row}); take softmax of scores first")
+        raise DataError(
+            "log_loss: expected probabilities, 0 to 1, rows that sum to 1, got "
+            f"{table[row].tolist()[:4]} with sum "
+            f"{sums[row]:g} (row {row}); take softmax of scores first"
+        )
 
 
 def _area(scores: Array, positive: NDArray[np.bool_]) -> float:
@@ -311,8 +317,9 @@ def _errors(op: str, prediction: ArrayLike, target: ArrayLike) -> tuple[Array, A
     """Errors and target, float64, shape (n, outputs): (n,) against (n, 1) must not broadcast to (n, n)."""
     predicted, true = (_outputs(op, values) for values in (prediction, target))
     if predicted.shape != true.shape:
-        raise ShapeError(f"{op}: expected prediction and target of one shape, got {np.shape(prediction)} and "
-                         f"{np.shape(target)}")
+        raise ShapeError(
+            f"{op}: expected prediction and target of one shape, got {np.shape(prediction)} and {np.shape(target)}"
+        )
     if len(true) == 0:
         raise DataError(f"{op}: expected at least one row, got none")
     return predicted - true, true

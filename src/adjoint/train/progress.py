@@ -25,6 +25,7 @@ class Sink(Protocol):
     def __exit__(self, *error: Any) -> None: ...
     def epoch(self, history: History) -> None:
         """An epoch is over."""
+
     def say(self, sentence: str) -> None:
         """Something that a person should know."""
 
