@@ -393,3 +393,60 @@ def test_asarray_follows_numpys_protocol():
     assert np.shares_memory(np.asarray(x), np.asarray(x))
     with pytest.raises(ValueError, match="without a copy"):
         np.asarray(x, dtype=np.float32, copy=False)
+
+
+# --- settings of NumPy's that ours do not have ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (lambda x: np.concatenate([x, x], axis=None), [1.0, 2.0, 3.0, 4.0] * 2),
+        (lambda x: np.concatenate([x, x]), [[1.0, 2.0], [3.0, 4.0]] * 2),
+        (lambda x: np.take(x, 3), 4.0),
+        (lambda x: np.take(x, [1], axis=1), [[2.0], [4.0]]),
+        (lambda x: np.add.reduce(x, initial=100.0), [104.0, 106.0]),
+        (lambda x: np.add.reduce(x, axis=None), 10.0),
+        (lambda x: np.var(x, ddof=1), 5.0 / 3.0),
+        (lambda x: np.sum(x, where=np.array([True, False])), 4.0),
+        (lambda x: np.ravel(x, "F"), [1.0, 3.0, 2.0, 4.0]),
+        (lambda x: np.swapaxes(x, axis1=0, axis2=1), [[1.0, 3.0], [2.0, 4.0]]),
+        (lambda x: np.dot(a=x, b=x), [[7.0, 10.0], [15.0, 22.0]]),
+        (lambda x: np.linalg.norm(x=x), 30.0**0.5),
+    ],
+)
+def test_numpys_own_settings_give_numpys_results(call, expected):
+    x = np.array([[1.0, 2.0], [3.0, 4.0]])
+    np.testing.assert_allclose(np.asarray(call(x)), expected)
+    np.testing.assert_allclose(np.asarray(call(ad.tensor(x))), expected)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: x[0] * np.linalg.norm(x=x),
+        lambda x: np.sum(x, initial=1.0),
+        lambda x: np.add.reduce(x, initial=1.0),
+        lambda x: np.var(x, ddof=1),
+        lambda x: np.add(x, 1.0, where=np.array([True, False])).sum(),
+    ],
+)
+def test_inside_a_transform_they_are_refused_also_by_keyword(call):
+    with pytest.raises(ad.errors.GradientError, match=r"not known to adjoint \(or not with these arguments\)"):
+        ad.grad(call)(np.array([3.0, 4.0]))
+
+
+def test_an_index_out_of_range_is_an_index_error():
+    with pytest.raises(IndexError, match="index 3 is out of bounds for axis 0 with size 2"):
+        ad.tensor([1.0, 2.0])[3]
+
+
+def test_assigning_an_active_tensor_inside_a_transform_is_refused():
+    p = ad.Parameter([1.0])
+
+    def f(x):
+        p.assign(x)
+        return p.sum()
+
+    with pytest.raises(ad.errors.GradientError, match="assign: inside grad"):
+        ad.grad(f)(np.array([2.0]))

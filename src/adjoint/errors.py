@@ -2,6 +2,7 @@
 
     AdjointError
     ├── ShapeError (ValueError)        shapes that do not fit together
+    │   └── IndexRangeError (IndexError)   an index outside an axis
     ├── DTypeError (TypeError)         a dtype or kind of value that an operation cannot take
     ├── GradientError (RuntimeError)   a gradient that does not exist, is ambiguous, or is wrong
     │   └── GradientCheckError         a gradient that differs from the numerical one
@@ -35,6 +36,10 @@ class AdjointError(Exception):
 
 class ShapeError(AdjointError, ValueError):
     """Shapes that do not fit together."""
+
+
+class IndexRangeError(ShapeError, IndexError):
+    """An index outside an axis."""
 
 
 class DTypeError(AdjointError, TypeError):

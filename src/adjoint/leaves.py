@@ -77,7 +77,7 @@ class State(Tensor):
 
     def assign(self, value: Any) -> None:
         """Set a new value of the same shape; it is copied and cast to the dtype of this leaf."""
-        source = value._value if isinstance(value, Tensor) else plain_value(value, "assign")
+        source = value._leave("assign") if isinstance(value, Tensor) else plain_value(value, "assign")
         if np.shape(source) != self.shape:
             raise ShapeError(
                 f"assign: expected shape {self.shape}, got {np.shape(source)} ({self._name or 'unnamed'}){here()}"

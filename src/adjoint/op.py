@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 
-from adjoint.errors import AdjointError, DTypeError, GradientError, ShapeError
+from adjoint.errors import AdjointError, DTypeError, GradientError, IndexRangeError, ShapeError
 from adjoint.leaves import State
 from adjoint.recording import MODE, here
 from adjoint.tensor import NO_PARAMS, Constant, Rule, Tensor, leaf, new, owned, plain_value, record
@@ -362,6 +362,7 @@ class Op:
             pass
         shapes = ", ".join(str(np.shape(v)) for v in values)
         kind = DTypeError if isinstance(error, TypeError) else ShapeError
+        kind = IndexRangeError if isinstance(error, IndexError) and not isinstance(error, ValueError) else kind
         return kind(f"{self.name}: {error} (shapes {shapes}){here()}")
 
     def rule(self, active: tuple[bool, ...], scalar: bool = False) -> Rule:

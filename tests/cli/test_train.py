@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,10 +22,8 @@ from sklearn.preprocessing import StandardScaler
 import adjoint
 from adjoint import formats
 from adjoint.cli import commands, model
-from adjoint.cli.sources import training_rows
 from adjoint.cli.settings import Settings
-
-RNG = np.random.default_rng(0)
+from adjoint.cli.sources import training_rows
 
 
 @pytest.fixture(autouse=True)
@@ -76,8 +75,9 @@ def bundled(name):
 
 def small(n=40):
     """Two features, two classes that are easy to tell."""
-    x = RNG.normal(size=n)
-    return written("small.csv", {"x": x, "y": RNG.normal(size=n), "answer": np.where(x > 0, "high", "low")})
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=n)
+    return written("small.csv", {"x": x, "y": rng.normal(size=n), "answer": np.where(x > 0, "high", "low")})
 
 
 def figure(text, name):
@@ -159,7 +159,7 @@ def test_settings(options):
 
 def test_penalties_shrink_the_weights():
     def size(strength):
-        train(small(), "--target", "answer", "--epochs", 40, "--l2", strength, "--early-stopping", 0)
+        train(small(), "--target", "answer", "--lr", 0.02, "--l2", strength, "--early-stopping", 0)
         arrays, _ = formats.load_model("small.adjoint.safetensors")
         return float(np.sum(arrays["layers.0.weight"] ** 2))
 
@@ -167,8 +167,9 @@ def test_penalties_shrink_the_weights():
 
 
 def test_class_weights_turn_the_balance():
-    x = RNG.normal(size=200)
-    rare = np.where(x + RNG.normal(size=200) > 1.8, "yes", "no")
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=200)
+    rare = np.where(x + rng.normal(size=200) > 1.8, "yes", "no")
     written("rare.csv", {"x": x, "answer": rare})
 
     def found(*options):
@@ -189,7 +190,7 @@ def test_early_stopping_is_told():
 
 def test_text_missing_values_and_notes():
     n = 60
-    colour = RNG.choice(["red", "blue", ""], size=n)
+    colour = np.random.default_rng(3).choice(["red", "blue", ""], size=n)
     answers = [*np.where(colour == "red", "a", "b")[:-2], "", ""]
     columns = {"": range(n), "colour": colour, "size": ["", *range(n - 1)], "nothing": [""] * n, "answer": answers}
     text = train(written("t.csv", columns), "--target", "answer", "--ignore", "size", "--epochs", 80)
@@ -214,7 +215,7 @@ def test_nothing_held_out():
 def test_many_classes():
     n = 25 * 6
     names = [f"class {i % 25} with a long name" for i in range(n)]
-    text = train(written("m.csv", {"x": RNG.normal(size=n), "answer": names}), "--target", "answer", "--epochs", 1)
+    text = train(written("m.csv", {"x": np.arange(n), "answer": names}), "--target", "answer", "--epochs", 1)
     assert "most frequent confusions (true, predicted, rows)" in text
     assert "with a long name → class" in text
 
@@ -265,8 +266,8 @@ def test_output_and_what_is_overwritten():
     data, short = small(), ("--target", "answer", "--epochs", 1)
     train(data, *short, "-o", "m.safetensors")
     train(data, *short, "--output", "m.safetensors", "--seed", 2)  # a model of ours is replaced, as one expects
-    (other := open("notes.txt", "w")).close()
-    assert other.name in refused(data, *short, "-o", "notes.txt")
+    Path("notes.txt").touch()
+    assert "notes.txt is there and no model of adjoint" in refused(data, *short, "-o", "notes.txt")
     assert os.path.getsize("notes.txt") == 0
     train(data, *short, "-o", "notes.txt", "--force")
     assert formats.is_model_file("notes.txt")
@@ -294,9 +295,12 @@ def test_ctrl_c_writes_nothing():
     data = small(2000)
     program = [sys.executable, "-m", "adjoint", "train", data, "--target", "answer", "--epochs", "100000"]
     with subprocess.Popen(
-        [*program, "--early-stopping", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [*program, "--early-stopping", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    ) as process:  # fmt: skip
+    ) as process:
         for line in process.stdout:
             if line.startswith("epoch 1/"):
                 break
@@ -336,7 +340,7 @@ def test_no_file_no_target():
         ("a,a\n1,2\n", "t.csv: "),
         ("a,b\ninf,1\n2,0\n3,1\n4,0\n5,1\n6,0\n", "t.csv: column 'a': expected finite"),
     ],
-)  # fmt: skip
+)
 def test_tables_that_cannot_be_learnt_from(content, said):
     with open("t.csv", "w") as file:
         file.write(content)
@@ -378,7 +382,7 @@ def test_settings_that_cannot_be(options, said):
 
 
 def test_settings_of_the_other_task():
-    written("r.csv", {"x": RNG.normal(size=30), "y": RNG.normal(size=30)})
+    written("r.csv", {"x": np.arange(30), "y": np.sqrt(np.arange(30))})
     assert (
         refused("r.csv", "--target", "y", "--loss", "hinge") == "--loss: expected squared for a regression, got 'hinge'"
     )
@@ -386,11 +390,11 @@ def test_settings_of_the_other_task():
 
 
 def test_a_training_that_diverges_is_told_of_in_words():
-    data = small()
+    data = small(200)
     result = run("train", data, "--target", "answer", "--optimizer", "sgd", "--lr", "1e30")
     assert result.exit_code == 2
     assert re.match(
-        r"adjoint train: the loss became (nan|inf) in epoch 1, step 2, with learning rate 1e\+30; ", result.stderr
+        r"adjoint train: the loss became (nan|inf) in epoch 1, step [23], with learning rate 1e\+30; ", result.stderr
     )
     assert result.stderr.count("\n") == 1
     assert os.listdir() == [data]

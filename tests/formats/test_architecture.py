@@ -30,7 +30,8 @@ def test_there_and_back_with_the_same_answers(tmp_path, activation, hidden):
 
 def test_layers():
     assert repr(SMALL.build()) == (
-        "Sequential(Dropout(0.1), Linear(4, 6), Tanh(), Dropout(0.25), Linear(6, 5), Tanh(), Dropout(0.25), Linear(5, 3))"
+        "Sequential(Dropout(0.1), Linear(4, 6), Tanh(), Dropout(0.25), "
+        "Linear(6, 5), Tanh(), Dropout(0.25), Linear(5, 3))"
     )
 
 
@@ -48,12 +49,12 @@ def test_seeds():
         ({"sizes": [4, 0, 3]}, "expected layer sizes"),
         ({"sizes": [4, True]}, "expected layer sizes"),
         ({"sizes": "43"}, "expected layer sizes"),
-        ({"activation": "softplus"}, "expected an activation of relu, tanh, sigmoid, leaky_relu, elu, maxout, got 'softplus'"),
+        ({"activation": "softplus"}, "of relu, tanh, sigmoid, leaky_relu, elu, maxout, got 'softplus'"),
         ({"activation": ["relu"]}, "expected an activation"),
         ({"dropout": 1.0}, "expected dropout from 0 to below 1"),
         ({"dropout": "a"}, "expected dropout"),
     ],
-)  # fmt: skip
+)
 def test_descriptions_that_are_none(change, said):
     with pytest.raises(ModelFileError) as caught:
         Architecture.from_json({**SMALL.to_json(), **change})

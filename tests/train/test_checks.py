@@ -51,8 +51,15 @@ def test_places_in_one_and_more_dimensions():
 def test_finite_numbers_whose_sum_overflows_are_fine():
     net = nn.Sequential(nn.Linear(3, 2))
     big = np.full((20, 3), 1e38, np.float32)
-    train.fit(net, lambda s, y: nn.cross_entropy(s * 1e-38, y), big, Y, optimizer=optim.SGD(net, 1e-40), epochs=1,
-              progress=False)  # fmt: skip
+    train.fit(
+        net,
+        lambda s, y: nn.cross_entropy(s * 1e-38, y),
+        big,
+        Y,
+        optimizer=optim.SGD(net, 1e-40),
+        epochs=1,
+        progress=False,
+    )
 
 
 def test_not_a_number_in_the_validation_part():

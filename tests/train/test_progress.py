@@ -45,6 +45,11 @@ def test_an_early_end_is_told():
     assert "the network is that of epoch" in text
 
 
+def test_the_end_is_told_below_the_bar():
+    text = shown(terminal=True, epochs=4, validation=(X, Y), early_stopping=9)
+    assert text.rindex("4/4") < text.index("training ended after epoch 4; the network is that of epoch")
+
+
 def test_silence(capsys):
     net = nn.Linear(3, 2)
     train.fit(net, nn.cross_entropy, X, Y, optimizer=optim.SGD(net, 0.1), epochs=2, progress=False)

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from adjoint.errors import AdjointError, DTypeError
+from adjoint.errors import DTypeError
 from adjoint.families import linear
 from adjoint.op import case
 from adjoint.recording import here
 from adjoint.tensor import Tensor
-from adjoint.vocabulary import is_basic_index
 
 
 def _chosen_shape(x, key):
@@ -132,12 +131,7 @@ def getitem(x: Any, key: Any) -> Any:
     Source: NumPy, "Indexing on ndarrays".
     """
     plain = tuple(_plain_part(p) for p in key) if isinstance(key, tuple) else _plain_part(key)
-    try:
-        return getitem_op.apply(x, key=plain)
-    except AdjointError as error:
-        shown = "…" if not is_basic_index(plain) else repr(key)
-        error.args = (f"{error.args[0]} (index {shown} of shape {np.shape(x)})",)
-        raise
+    return getitem_op.apply(x, key=plain)
 
 
 def take(x: Any, indices: Any, axis: int = 0) -> Any:

@@ -82,6 +82,11 @@ class Bar(Lines):
         """The bar goes on."""
         self.progress.update(self.task, completed=history.epochs, figures=figures(history))
 
+    def say(self, sentence: str) -> None:
+        """A line below the bar, which has ended then."""
+        self.progress.stop()
+        super().say(sentence)
+
 
 def _progress(console: Console) -> Progress:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
