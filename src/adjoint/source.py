@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from adjoint.errors import AdjointError
 from adjoint.families import Elementwise, scale
 from adjoint.leaves import Parameter
 from adjoint.op import ENGINE, Op, Pull
@@ -62,7 +63,8 @@ class UnwritableError(Exception):
 class Writer:
     """Straight-line Python in the making; the same text twice is computed once."""
 
-    def __init__(self) -> None:
+    def __init__(self, owner: str) -> None:
+        self.owner = owner
         self.lines: list[str] = []
         self._names: dict[str, str] = {}
 
@@ -112,7 +114,19 @@ class Text:
         return self.writer.let(f"-{self.text}")
 
     def __bool__(self) -> bool:
-        raise UnwritableError("a rule must not branch in Python; write m.where")
+        raise AdjointError(
+            f"{self.writer.owner}: its rule asks in Python which of two values is larger (if, and, max …), but it is "
+            "read once for all values; write m.where(condition, x, y), m.maximum(x, y), or Select in a gradient"
+        )
+
+    def __array_ufunc__(self, ufunc: np.ufunc, *unused: Any, **settings: Any) -> Any:
+        raise AdjointError(
+            f"{self.writer.owner}: its rule says numpy.{ufunc.__name__}, which only NumPy could read; "
+            f"say m.{ufunc.__name__}"
+        )
+
+    def __pow__(self, exponent: Any) -> Any:
+        raise AdjointError(f"{self.writer.owner}: its rule says **, which misbehaves on floats; say m.pow(x, y)")
 
 
 class _ScalarDialect:
@@ -158,7 +172,7 @@ def _indented(lines: Sequence[str], depth: int) -> list[str]:
 
 def _written_pull(op: Elementwise, active: tuple[bool, ...], scalar: bool) -> tuple[Writer, list[tuple[int, str]]]:
     """The lines that compute upstream × local for each active input, and where each result is."""
-    writer = Writer()
+    writer = Writer(op.name)
     m: Any = (_ScalarDialect if scalar else _ArrayDialect)(writer)
     xs = [Text(writer, f"a{i}") for i in range(len(active))]
     g, out = Text(writer, "g"), Text(writer, "out")
@@ -349,7 +363,7 @@ def _forward_text(op: Op, dialect: type[_ScalarDialect] | type[_ArrayDialect]) -
     """The forward rule as lines that end in `value = …`; none if the dialect cannot say it."""
     if not isinstance(op, Elementwise):
         return []
-    writer = Writer()
+    writer = Writer(op.name)
     try:
         operands = [Text(writer, f"a{i}") for i in range(len(op.signature.inputs))]
         result = _spelled(op.forward(dialect(writer), *operands))

@@ -10,6 +10,7 @@ import pytest
 from tests.ops.samples import COMPUTED, ELEMENTWISE, samples
 
 import adjoint as ad
+from adjoint.vocabulary import REGISTRY
 
 BINARY = {name: op for name, op in ELEMENTWISE.items() if len(op.signature.inputs) > 1}
 
@@ -107,3 +108,28 @@ def test_a_list_of_tensors_is_told_to_stack() -> None:
 def test_wrong_arguments_name_the_signature(op: Any) -> None:
     with pytest.raises(TypeError, match=rf"{op.name}.*"):
         op(*([1.0] * len(op.signature.inputs)), colour=3)
+
+
+@pytest.mark.parametrize(
+    ("rule", "local", "said"),
+    [
+        (lambda m, x: np.tanh(x), None, r"own: its rule says numpy.tanh, .* say m.tanh"),
+        (lambda m, x: x if x > 0.0 else 0.0, None, r"own: its rule asks in Python .* write m.where"),
+        (lambda m, x: x**2, None, r"own: its rule says \*\*, .* say m.pow"),
+        (lambda m, x: m.tanh(x), lambda m, out, x: np.exp(out), r"own: its rule says numpy.exp, .* say m.exp"),
+        (lambda m, x: m.tanhh(x), None, "a rule said m.tanhh, which is neither a word .* nor the name of an op"),
+    ],
+)
+def test_a_rule_in_other_words_is_refused(rule: Any, local: Any, said: str) -> None:
+    try:
+        own = ad.elementwise(name="own")(rule)
+        own.local(local)
+        with pytest.raises((ad.AdjointError, AttributeError), match=said):
+            own(ad.tensor(1.0)).backward()
+    finally:
+        del REGISTRY["own"]
+
+
+def test_a_new_op_is_public_without_a_list() -> None:
+    assert ad.random_normal is REGISTRY["random_normal"]
+    assert "random_normal" not in ad.__all__

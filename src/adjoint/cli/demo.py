@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from adjoint import nn, optim, train
-from adjoint.cli.explain import Answer, _writes_signs
+from adjoint.cli.explain import Answer, writes_signs
 from adjoint.data import digits
 from adjoint.formats import Architecture
 from adjoint.tensor import Array
@@ -89,7 +89,7 @@ def demo(seed: int, no_color: bool) -> None:
 
 def show_circuits(console: Console) -> None:
     """Every circuit with its title and a sentence."""
-    ascii = not _writes_signs(sys.stdout)
+    ascii = not writes_signs(sys.stdout)
     color = console.is_terminal and not console.no_color
     mark = "d" if ascii else "∂"
     legend = f"Circuits. Above each wire its value, below it, after {mark}, the gradient of the output."

@@ -305,7 +305,7 @@ def _sums(page: Page) -> Iterator[Table | Text]:
 # --- the command ----------------------------------------------------------------------------------------------------
 
 
-def _writes_signs(stream: TextIO) -> bool:
+def writes_signs(stream: TextIO) -> bool:
     """Whether the encoding of a stream has the characters of our pictures."""
     try:
         SIGNS.encode(getattr(stream, "encoding", None) or "ascii")
@@ -342,4 +342,4 @@ def explain(expression: str, bindings: tuple[str, ...], as_json: bool, digits: i
     console = Console(file=sys.stdout, highlight=False)
     if not console.is_terminal:
         console.width = PIPED_WIDTH
-    show(answer, console, digits=digits, ascii=ascii or not _writes_signs(sys.stdout))
+    show(answer, console, digits=digits, ascii=ascii or not writes_signs(sys.stdout))
