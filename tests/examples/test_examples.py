@@ -56,7 +56,7 @@ def marked(name: str) -> Any:
     return pytest.param(name, marks=pytest.mark.timing if name in TIMED else ())
 
 
-@pytest.mark.parametrize("name", map(marked, EXAMPLES))
+@pytest.mark.parametrize("name", list(map(marked, EXAMPLES)))
 def test_example_runs_and_prints(name: str) -> None:
     assert len(run(name)["printed"].splitlines()) >= 3
 

@@ -111,7 +111,22 @@ def load_model(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str
 
 
 def is_model_file(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is a model of this library, of whatever version."""
+    """Whether a file is a model of this library, of whatever version.
+
+    Parameters
+    ----------
+    path : path of a file, which need not be there
+
+    Returns
+    -------
+    bool
+
+    Example
+    -------
+    >>> import adjoint as ad
+    >>> ad.formats.is_model_file("no-such-file.safetensors")
+    False
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
