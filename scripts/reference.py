@@ -45,8 +45,8 @@ PAGES = (
         f"ops.elementwise.{name}"
         for name in ("arithmetic", "exponential", "trigonometric", "activation", "extremes", "comparison")
     )),
-    Page("arrays", "Ops on arrays", "Reductions, shapes, indexing, products, random draws.", tuple(
-        f"ops.{name}" for name in ("reduce", "shape", "index", "linalg", "functions", "random")
+    Page("arrays", "Ops on arrays", "Reductions, shapes, indexing, products, a loss, random draws.", tuple(
+        f"ops.{name}" for name in ("reduce", "shape", "index", "linalg", "loss", "functions", "random")
     )),
     Page("own-ops", "Ops of your own", "The decorators that make an op of a rule; see [add an op](../add-an-op.md).", (
         "families", "op",

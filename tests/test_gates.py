@@ -298,3 +298,12 @@ def test_custom_vjp_without_rules_says_what_is_missing():
         ad.errors.GradientError, match=re.escape("bare: custom_vjp needs its rules: bare.defvjp(forward, backward)")
     ):
         bare(ad.tensor(1.0))
+
+
+# --- its name ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_gate_is_called_by_its_class_in_repr_and_pictures():
+    z = Multiply()(ad.tensor(3.0, name="x"), ad.tensor(-4.0, name="y"))
+    assert repr(z) == "tensor(-12., op=Multiply)"
+    assert "(Multiply)" in z.graph.text()

@@ -1,4 +1,4 @@
-"""Computational graphs: see every gradient, prove it right, run it at native speed.
+"""Computational graphs: see every gradient, and prove it right.
 
 import adjoint as ad
 """
@@ -64,6 +64,7 @@ from adjoint.ops.functions import (
 )
 from adjoint.ops.index import getitem, scatter_add, take
 from adjoint.ops.linalg import dot, einsum, matmul, mT, outer
+from adjoint.ops.loss import softmax_cross_entropy
 from adjoint.ops.reduce import all, any, argmax, argmin, logsumexp, max, mean, min, sum
 from adjoint.ops.shape import (
     astype,
@@ -215,6 +216,7 @@ __all__ = [
     "sin",
     "sinh",
     "softmax",
+    "softmax_cross_entropy",
     "softplus",
     "sqrt",
     "square",

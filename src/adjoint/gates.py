@@ -8,7 +8,7 @@ with operators and functions that know Tensors is differentiable to any order, o
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,11 @@ class _GateOp(General):
                 f"{use.name}: expected forward to return one array or number, got {type(value).__name__}{here()}"
             )
         return owned(value)  # the gate may keep it, and change what it kept in its next use
+
+    def title(self, params: Mapping[str, Any]) -> str:
+        """The user's name for the gate."""
+        name: str = params["gate"].name
+        return name
 
     def apply(self, *inputs: Any, gate: Gate) -> Any:
         """Compute and record; every use gets a copy of the gate, so that its state belongs to that use."""

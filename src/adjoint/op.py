@@ -47,19 +47,19 @@ class Abstract(NamedTuple):
 
 
 class Case(NamedTuple):
-    """Shapes of the inputs and the params of one test sample."""
+    """Shapes of the inputs (or an input itself, where it is an array of integers) and the params of one test sample."""
 
-    shapes: tuple[tuple[int, ...], ...]
+    inputs: tuple[Any, ...]
     params: Mapping[str, Any]
 
 
-def case(*shapes: tuple[int, ...], **params: Any) -> Case:
+def case(*inputs: Any, **params: Any) -> Case:
     """A test sample that stands beside its op: inputs of these shapes are drawn from the op's domain.
 
     Parameters
     ----------
-    *shapes : tuple of int
-        One per input.
+    *inputs : tuple of int, or array of integers
+        One per input: its shape, or the input itself where it is an array.
     **params
         Settings of the op.
 
@@ -71,9 +71,9 @@ def case(*shapes: tuple[int, ...], **params: Any) -> Case:
     -------
     >>> import adjoint as ad
     >>> ad.case((3, 4), axis=1)
-    Case(shapes=((3, 4),), params={'axis': 1})
+    Case(inputs=((3, 4),), params={'axis': 1})
     """
-    return Case(shapes, params)
+    return Case(inputs, params)
 
 
 class Kink(NamedTuple):
@@ -227,6 +227,10 @@ class Op:
 
     def __repr__(self) -> str:
         return f"<op {self.name}({self.signature})>"
+
+    def title(self, params: Mapping[str, Any]) -> str:
+        """What a node of this op is called in pictures and messages."""
+        return self.name
 
     @property
     def shared(self) -> Shared:

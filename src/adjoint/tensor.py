@@ -377,7 +377,7 @@ class Tensor:
         if self._name is not None:
             parts.append(f"name={self._name!r}")
         if self._rule.op is not None:
-            parts.append(f"op={self._rule.op.name}")
+            parts.append(f"op={self._rule.op.title(self._params)}")
         return f"{self._word}({', '.join(parts)})"
 
     _word = "tensor"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import inspect
+import math
 import re
 from importlib import import_module
 from pathlib import Path
@@ -127,7 +128,8 @@ def test_parameters_of_an_op(op: Any, lines: list[str]) -> None:
 
 
 def test_every_setting_of_an_op_is_described() -> None:
-    ours = {name: op for name, op in REGISTRY.items() if op.__module__.startswith("adjoint.")}
+    ours = {name: op for name, op in REGISTRY.items() if op.__module__.startswith("adjoint.ops.")}
+    assert len(ours) > 70
     assert [name for name, op in ours.items() if not set(op.signature.params) <= set(op.shared.settings)] == []
 
 
@@ -179,3 +181,29 @@ def test_the_words_on_the_page_are_words() -> None:
     words = re.findall(r"`(\w+)`", table)
     assert len(words) > 30
     assert [word for word in words if word not in vars(ARRAYS)] == []
+
+
+@pytest.mark.usefixtures("own_ops")
+@pytest.mark.parametrize(
+    ("forward", "local"),
+    [
+        (lambda m, x: m.tanhh(x), None),
+        (lambda m, x: x if x > 0.0 else 0.0, None),
+        (lambda m, x: m.tanh(x), lambda m, out, x: 1.0 if x > 0.0 else 0.0),
+        (lambda m, x: np.tanh(x), None),
+        (lambda m, x: math.tanh(x), None),
+        (lambda m, x: x**2.0, None),
+        (lambda m, x: m.tanh(x), None),
+        (lambda m, x: m.tanh(x), lambda m, out, x: 1.0 - out),
+    ],
+    ids=["word", "branch", "branch in a gradient", "numpy", "math", "power", "no rule", "wrong rule"],
+)
+def test_the_messages_on_the_page_are_said(forward: Any, local: Any) -> None:
+    text = (ROOT / "docs" / "add-an-op.md").read_text(encoding="utf-8").partition("## What you may see")[2]
+    op = ad.elementwise(name="test_on_the_page")(forward)
+    if local is not None:
+        op.local(local)
+    with pytest.raises(Exception) as caught:  # noqa: PT011 (the page says which words, and the assertion compares)
+        ad.gradcheck(op, 0.5)
+    rows = [row.strip("… ") for row in re.findall(r"^\| `(.*?)` \|", text, re.MULTILINE)]
+    assert any(row in str(caught.value) for row in rows), str(caught.value)

@@ -105,7 +105,8 @@ def samples(op: Op, dtype: Any = np.float64) -> list[Sample]:
     if isinstance(op, Reduction):
         fits = [c for c in REDUCED if not (op.needs_elements and _over_nothing(c[0], c[1]))]
         return [Sample(op, (distinct(s, rng, dtype),), {"axis": a, "keepdims": k}) for s, a, k in fits]
-    return [Sample(op, tuple(distinct(s, rng, dtype) for s in c.shapes), dict(c.params)) for c in op.cases]
+    drawn = [tuple(s if isinstance(s, np.ndarray) else distinct(s, rng, dtype) for s in c.inputs) for c in op.cases]
+    return [Sample(op, xs, dict(c.params)) for xs, c in zip(drawn, op.cases, strict=True)]
 
 
 def _over_nothing(shape: tuple[int, ...], axis: Any) -> bool:

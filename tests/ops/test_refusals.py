@@ -12,6 +12,9 @@ from tests.ops.samples import COMPUTED, ELEMENTWISE, samples
 import adjoint as ad
 from adjoint.vocabulary import REGISTRY
 
+#: Ops that turn a sign or take a difference, which NumPy's booleans do not have.
+SIGNED = ("negative", "subtract", "sign", "sigmoid", "softplus", "softmax_cross_entropy")
+
 BINARY = {name: op for name, op in ELEMENTWISE.items() if len(op.signature.inputs) > 1}
 
 
@@ -88,7 +91,16 @@ def test_integers_and_booleans_get_no_gradient(op: Any) -> None:
     for dtype in (np.int64, np.bool_):
         xs = [ad.tensor(np.ones(np.shape(x), dtype)) for x in sample.inputs]
         assert not any(x.active for x in xs)
-        if dtype is np.bool_ and op.name in ("negative", "subtract", "sign", "sigmoid", "softplus"):
+        if op.name == "softmax_cross_entropy":
+            xs[1] = sample.inputs[1]  # labels are integers in any case
+        if dtype is np.bool_ and op.name in (
+            "negative",
+            "subtract",
+            "sign",
+            "sigmoid",
+            "softplus",
+            "softmax_cross_entropy",
+        ):
             with pytest.raises(ad.errors.DTypeError, match=rf"(?i)^{op.name}: .*bool"):  # NumPy's booleans have no sign
                 sample.call(*xs)
             continue
@@ -133,3 +145,15 @@ def test_a_rule_in_other_words_is_refused(rule: Any, local: Any, said: str) -> N
 def test_a_new_op_is_public_without_a_list() -> None:
     assert ad.random_normal is REGISTRY["random_normal"]
     assert "random_normal" not in ad.__all__
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda x: ad.swapaxes(x, 0, 5), "swapaxes: expected an axis from -2 to 1, got axis=5"),
+        (lambda x: ad.moveaxis(x, 0, 9), "moveaxis: expected an axis from -2 to 1, got axis=9"),
+    ],
+)
+def test_an_axis_that_is_none(call: Any, said: str) -> None:
+    with pytest.raises(ad.errors.ShapeError, match=said):
+        call(np.zeros((2, 3)))

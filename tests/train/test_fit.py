@@ -1,8 +1,8 @@
 """`train.fit`: what training does to a network, how it ends, and what it leaves behind."""
 
 import gc
+import re
 import weakref
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -111,7 +111,8 @@ def test_float64_data_do_not_make_a_float32_network_compute_in_float64():
     seen = []
 
     def loss(output, target):
-        seen.append((output.dtype, target.dtype))
+        if isinstance(output, ad.Tensor):
+            seen.append((output.dtype, target.dtype))
         return nn.squared_loss(output, target)
 
     fit(network(outputs=1), loss=loss, x=X.astype(float), y=Y.astype(float))
@@ -349,15 +350,13 @@ def test_training_goes_on_after_an_interrupt():
 
 
 def test_a_loss_that_is_not_finite():
-    net = nn.Linear(3, 1)  # nothing saturates: the second step overflows
+    net = nn.Linear(3, 1)
     before = net.arrays()
     with pytest.raises(NumericalError) as caught:
-        fit(net, loss=nn.squared_loss, x=X * 1e15, y=Y, lr=1e5)
-    message = str(caught.value).replace(f"{Path(__file__)}", "FILE")
-    assert message.startswith("fit: the loss became inf in epoch 1, step 2, with learning rate 100000, at ")
-    assert message.endswith(
-        "; the network is left as it was before training; try a smaller learning rate, such as 0.01, "
-        "or inputs scaled to -1..1"
+        fit(net, loss=nn.squared_loss, y=Y, lr=1e30)
+    assert re.sub(r"at \S*test_fit\.py:\d+", "at FILE:LINE", str(caught.value)) == (
+        "fit: the loss became inf in epoch 1, step 2, with learning rate 1e+30, at FILE:LINE; the network is left as "
+        "it was before training; try a smaller learning rate, such as 0.01, or inputs scaled to -1..1"
     )
     assert same(net.arrays(), before)
 

@@ -25,6 +25,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "train": "Train a network on a table (CSV, Parquet) or on the digits.",
     "predict": "Predict with a trained network.",
 }
+#: Every command says it for itself: click keeps a command's help option from whoever asked first.
+HELP: Final[dict[str, Any]] = {"help_option_names": ["-h", "--help"]}
 MISTAKE: Final = 2
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
 _FUNCTION: Final = re.compile(r"^(?:fit|split|Encoder\.fit|optimiser|read_table): ")
@@ -107,7 +109,7 @@ def _shown(name: str) -> str:
     return repr(name if len(name) <= 40 else name[:40] + "…")
 
 
-@click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, invoke_without_command=True, context_settings=HELP)
 @click.version_option(adjoint.__version__, "-V", "--version", prog_name="adjoint", message="%(prog)s %(version)s")
 @click.pass_context
 def commands(ctx: click.Context) -> None:

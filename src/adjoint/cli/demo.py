@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from adjoint import nn, optim, train
+from adjoint.cli import HELP
 from adjoint.cli.explain import Answer, writes_signs
 from adjoint.data import digits
 from adjoint.formats import Architecture
@@ -76,7 +77,7 @@ NEXT: Final = """Next:
   adjoint --help"""
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights, dropout and order.")
 @click.option("--no-color", is_flag=True, help="Print without colours (as does the variable NO_COLOR).")
 def demo(seed: int, no_color: bool) -> None:

@@ -31,6 +31,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from adjoint.cli import HELP
 from adjoint.cli.evaluation import build, without_place
 from adjoint.cli.expression import parse
 from adjoint.cli.words import ColumnError
@@ -315,7 +316,7 @@ def writes_signs(stream: TextIO) -> bool:
 
 
 # unknown options are passed on, since an expression may begin with a minus sign
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command(context_settings=HELP | {"ignore_unknown_options": True})
 @click.argument("expression", type=click.UNPROCESSED)
 @click.argument("bindings", nargs=-1, type=click.UNPROCESSED)
 @click.option("--json", "as_json", is_flag=True, help="Print the same as data.")

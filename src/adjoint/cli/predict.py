@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from adjoint.cli import HELP
 from adjoint.cli import model as models
 from adjoint.cli.scoring import score
 from adjoint.cli.sources import DIGIT, DIGITS, digits_tables, named_table
@@ -24,7 +25,7 @@ from adjoint.formats import write_atomically
 from adjoint.tensor import Array
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @click.argument("model_file", metavar="MODEL")
 @click.argument("source", metavar="FILE|digits")
 @click.option("--output", "-o", metavar="OUT.csv", help="Write to a file, whole or not at all, instead of stdout.")

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from adjoint import train as training
+from adjoint.cli import HELP
 from adjoint.cli import model as models
 from adjoint.cli.objectives import LOSSES, loss_function, loss_name, penalty
 from adjoint.cli.scoring import Score, baseline, figures_table, print_confusion, score
@@ -32,7 +33,7 @@ DEFAULTS: Final = Settings()
 _RATES_IN_WORDS: Final = ", ".join(f"{name} {rate:g}" for name, rate in RATES.items())
 
 
-@click.command(context_settings={"show_default": True})
+@click.command(context_settings=HELP | {"show_default": True})
 @click.argument("source", metavar="FILE|digits")
 @click.option("--target", metavar="COLUMN", help="Column to predict (of a file).")
 @click.option("--task", type=click.Choice(["auto", *LOSSES]), default=DEFAULTS.task)

@@ -17,7 +17,8 @@ from adjoint.ops.elementwise.arithmetic import square
 from adjoint.ops.elementwise.extremes import abs as magnitude
 from adjoint.ops.elementwise.extremes import maximum, where
 from adjoint.ops.index import getitem_op
-from adjoint.ops.reduce import logsumexp, mean
+from adjoint.ops.loss import softmax_cross_entropy
+from adjoint.ops.reduce import mean
 from adjoint.ops.reduce import sum as total
 from adjoint.recording import here
 from adjoint.tensor import Array, Tensor
@@ -56,8 +57,8 @@ def cross_entropy(scores: Any, labels: Any, *, weight: Any = None, reduction: st
 
     Source: CS231n 2017, lecture 3, "softmax classifier" (the slide uses the logarithm to base 10 in its figure).
     """
-    checked, rows = _labelled("cross_entropy", scores, labels)
-    losses = logsumexp.apply(scores, axis=1, keepdims=False) - getitem_op.apply(scores, key=(rows, checked))
+    checked = _labelled("cross_entropy", scores, labels)
+    losses = softmax_cross_entropy.call(scores, checked)
     if weight is None:
         return _reduced(losses, reduction, "cross_entropy")
     weights = np.asarray(weight)[checked].astype(_dtype(scores), copy=False)
@@ -96,7 +97,8 @@ def hinge_loss(scores: Any, labels: Any, *, margin: float = 1.0, reduction: str 
 
     Source: CS231n 2017, lecture 3, "multiclass SVM loss".
     """
-    checked, rows = _labelled("hinge_loss", scores, labels)
+    checked = _labelled("hinge_loss", scores, labels)
+    rows = np.arange(len(checked))
     right = getitem_op.apply(scores, key=(rows, checked, None))
     wrong = np.ones((len(checked), _shape(scores)[1]), bool)
     wrong[rows, checked] = False
@@ -228,8 +230,8 @@ def _reduced(losses: Any, reduction: str, loss: str) -> Any:
     raise ShapeError(f"{loss}: expected reduction='mean', 'sum' or 'none', got {reduction!r}{here()}")
 
 
-def _labelled(loss: str, scores: Any, labels: Any) -> tuple[Array, Array]:
-    """Labels as a checked array, and the row numbers beside them."""
+def _labelled(loss: str, scores: Any, labels: Any) -> Array:
+    """Labels as a checked array of our own."""
     given = np.asarray(labels.value if isinstance(labels, Tensor) else labels)
     shape = _shape(scores)
     if len(shape) != 2 or given.shape != shape[:1]:
@@ -246,4 +248,5 @@ def _labelled(loss: str, scores: Any, labels: Any) -> tuple[Array, Array]:
             f"{loss}: expected labels from 0 to {shape[1] - 1} (scores have {shape[1]} classes), "
             f"got {int(given[row])} at row {row}{here()}"
         )
-    return checked, np.arange(len(given))
+    checked.flags.writeable = False
+    return checked

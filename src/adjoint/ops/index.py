@@ -117,8 +117,8 @@ def getitem(x: Any, key: Any) -> Any:
 
     Raises
     ------
-    ShapeError
-        If the index does not fit the shape.
+    IndexRangeError
+        For an index outside its axis, or more indices than axes.
     DTypeError
         For an index of floating numbers.
 
@@ -151,8 +151,8 @@ def take(x: Any, indices: Any, axis: int = 0) -> Any:
 
     Raises
     ------
-    ShapeError
-        If a number is out of range.
+    IndexRangeError
+        For a number outside the axis.
 
     Example
     -------

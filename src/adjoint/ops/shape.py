@@ -362,6 +362,14 @@ def _shape_of(x: Any) -> tuple[int, ...]:
     return x.shape if isinstance(x, Tensor) else np.shape(x)
 
 
+def _check_axes(function: str, shape: tuple[int, ...], *axes: int) -> None:
+    rank = len(shape)
+    for axis in axes:
+        if not -rank <= axis < rank:
+            expected = f"expected an axis from {-rank} to {rank - 1}" if rank else "expected a tensor with axes"
+            raise shape_error(transpose, f"{function}: {expected}, got axis={axis} (shape {shape})")
+
+
 def expand_dims(x: Any, axis: int | tuple[int, ...]) -> Any:
     """A new axis of size 1 at the given place (several for a tuple).
 
@@ -459,7 +467,9 @@ def swapaxes(x: Any, first: int, second: int) -> Any:
 
     Source: NumPy.
     """
-    order = list(range(len(_shape_of(x))))
+    rank = len(_shape_of(x))
+    _check_axes("swapaxes", _shape_of(x), first, second)
+    order = list(range(rank))
     order[first], order[second] = order[second], order[first]
     return transpose(x, tuple(order))
 
@@ -519,6 +529,7 @@ def moveaxis(x: Any, source: int, destination: int) -> Any:
     Source: NumPy.
     """
     rank = len(_shape_of(x))
+    _check_axes("moveaxis", _shape_of(x), source, destination)
     order = [i for i in range(rank) if i != source % rank]
     order.insert(destination % rank, source % rank)
     return transpose(x, tuple(order))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from adjoint.errors import DataError, LabelError
+from adjoint.errors import DataError, LabelError, ShapeError
 from adjoint.nn import Module
 from adjoint.recording import here, no_grad
 from adjoint.tensor import Array
@@ -82,12 +82,20 @@ def rehearse(net: Module, loss: Loss, data: Data, rows: int) -> Array:
     """The network's output for the first rows, after a loss that is only computed to see whether it can be."""
     first = data.head(rows)
     with switched(net, training=False), no_grad():
-        output = np.asarray(net(first.x))
+        output = _output(net, first.x)
         _check_labels(loss, output, data.y)
-        value = loss(output, data.y_like(output).head(rows).y)
+        value = loss(output, first.y)
     if np.shape(value) != ():
         raise DataError(f"fit: expected a loss of one number, got shape {np.shape(value)}{here()}; take its mean")
     return output
+
+
+def _output(net: Module, x: Array) -> Array:
+    try:
+        return np.asarray(net(x))
+    except ShapeError as error:
+        expected = "expected rows that the network takes"
+        raise ShapeError(f"fit: {expected}, got rows of shape {x.shape[1:]} (x): {error}") from None
 
 
 def _check_labels(loss: Loss, output: Array, y: Array) -> None:

@@ -66,7 +66,7 @@ def _operation(node: Node, names: list[str]) -> str:
         return names[0] + _power(names[1])
     if symbol and len(names) == 2:
         return f"{names[0]} {symbol} {names[1]}"
-    return f"{_CALLED.get(name, name)}({', '.join(names)}{_setting(node).replace(' ', ', ', 1)})"
+    return f"{_CALLED.get(name, node.op.title(node.params))}({', '.join(names)}{_setting(node).replace(' ', ', ', 1)})"
 
 
 def _caption(node: Node) -> str:
@@ -82,6 +82,9 @@ def _caption(node: Node) -> str:
 
 def _symbol(node: Node) -> str:
     assert node.op is not None, "a leaf has no symbol"
+    title = node.op.title(node.params)
+    if title != node.op.name:
+        return title
     return _INFIX.get(node.op.name, _CALLED.get(node.op.name, node.op.symbol)).replace("_", " ")
 
 
