@@ -41,6 +41,10 @@ def fit(op: Op, position: int, g: Any, like: Any) -> Any:
     if type(g) is float or type(g) is int:
         return np.full(shape, g, like.dtype)[()]
     if g.shape != shape:
+        if g.size == 1 and g.ndim <= len(shape):  # the usual case of a mean or a sum: the same everywhere
+            repeated = np.empty(shape, like.dtype)
+            repeated[...] = g
+            return repeated
         g = _summed(op, position, ARRAYS, g, shape)
     return g.astype(like.dtype, copy=False) if g.dtype != like.dtype else g
 

@@ -152,8 +152,10 @@ def _scatter_add(xp: ModuleType, x: Any, key: Any, shape: tuple[int, ...]) -> An
 
 def is_basic_index(key: Any) -> bool:
     """True for an index that names every element at most once: integers, slices, None, Ellipsis."""
-    parts = key if type(key) is tuple else (key,)
-    return all(part is None or part is Ellipsis or isinstance(part, slice | int | np.integer) for part in parts)
+    for part in key if type(key) is tuple else (key,):
+        if part is not None and part is not Ellipsis and not isinstance(part, slice | int | np.integer):
+            return False
+    return True
 
 
 ARRAYS: Final = array_words(np)

@@ -71,7 +71,7 @@ def _check_finite(name: str, array: Array) -> None:
     if len(bad):
         row, *rest = (int(i) for i in bad[0])
         column = f", column {rest[0]}" if len(rest) == 1 else f", index {tuple(rest)}" if rest else ""
-        more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+        more = f", and {len(bad) - 1} more" if len(bad) > 1 else ""
         raise DataError(
             f"fit: expected finite numbers, got {array[tuple(bad[0])]} at row {row}{column} of {name}, counted from 0"
             f"{more}{here()}; leave such rows out, or fill them in, with the column's mean for example"
