@@ -79,6 +79,36 @@ def test_a_label_out_of_range(row, label, loss):
     )
 
 
+def test_a_label_out_of_range_of_a_weighted_loss():
+    message = message_of(
+        LabelError, y=changed(LABELS, 7, 9), loss=lambda s, y: nn.cross_entropy(s, y, weight=[1, 2, 1])
+    )
+    assert "got 9 at row 7 of y" in message
+
+
+def test_integers_that_are_no_labels():
+    net = nn.Linear(3, 2)
+    counts = np.arange(16).reshape(8, 2)
+    history = train.fit(net, nn.squared_loss, X, counts, optimizer=optim.SGD(net, 1e-3), epochs=1, progress=False)
+    assert history.epochs == 1
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch_size", "accumulate"])
+@pytest.mark.parametrize("count", [0, -3, 2.5, True, "4"])
+def test_counts(name, count):
+    expected = f"fit: expected a whole number of at least 1, got {count!r} ({name}), at FILE:LINE"
+    assert message_of(DataError, **{name: count}) == expected
+
+
+def test_mistakes_in_the_validation_part_say_so():
+    assert message_of(LabelError, validation=(X, changed(LABELS, 5, 7))) == (
+        "fit: expected labels from 0 to 2, as the network gives 3 scores, got 7 at row 5 of y of validation, counted "
+        "from 0, at FILE:LINE"
+    )
+    message = message_of(ShapeError, validation=(X[:, :2], LABELS))
+    assert message.startswith("fit: expected rows that the network takes, got rows of shape (2,) (x of validation): ")
+
+
 LENGTHS = {
     "more rows than labels": (
         {"y": LABELS[:7]}, "fit: expected as many rows in x as in y, got 8 and 7, at FILE:LINE",
@@ -97,13 +127,9 @@ LENGTHS = {
         {"loss": lambda scores, labels: nn.cross_entropy(scores, labels, reduction="none")},
         "fit: expected a loss of one number, got shape (8,), at FILE:LINE; take its mean",
     ),
-    "no batch": ({"batch_size": 0}, "fit: expected a whole number of at least 1, got 0 (batch_size), at FILE:LINE"),
-    "half a batch": (
-        {"batch_size": 0.5}, "fit: expected a whole number of at least 1, got 0.5 (batch_size), at FILE:LINE",
-    ),
-    "yes": ({"epochs": True}, "fit: expected a whole number of at least 1, got True (epochs), at FILE:LINE"),
-    "nothing accumulated": (
-        {"accumulate": 0}, "fit: expected a whole number of at least 1, got 0 (accumulate), at FILE:LINE",
+    "complex numbers": (
+        {"x": X * 1j},
+        "fit: expected real numbers, got complex128 (x), at FILE:LINE; adjoint.data.Encoder encodes tables",
     ),
     "a share to validate": (
         {"validation": 0.2}, "fit: expected validation=(x, y), got a float, at FILE:LINE",
@@ -127,6 +153,10 @@ LENGTHS = {
 def test_data_and_settings_that_cannot_be_used(name):
     mistake, expected = LENGTHS[name]
     assert message_of(DataError, **mistake) == expected
+
+
+def test_an_array_is_no_validation_part():
+    assert "expected validation=(x, y), got a ndarray" in message_of(DataError, validation=X)
 
 
 def test_ragged_rows():

@@ -65,6 +65,12 @@ def test_a_live_bar_on_a_terminal():
     assert screen.count("\x1b[?25l") == screen.count("\x1b[?25h"), "the cursor is shown again"
 
 
+def test_the_end_is_told_below_the_bar():
+    screen = shown(terminal=True, epochs=4, early_stopping=9)
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen)
+    assert plain.rindex("4/4") < plain.index("training ended after epoch 4; the network is that of epoch 4, the best")
+
+
 def test_the_terminal_is_given_back_after_an_error():
     def fails(output, y):
         if len(output) == 1:

@@ -17,6 +17,8 @@ from adjoint.tensor import Array
 
 KIND: Final = "feed-forward"
 PIECES: Final = 2
+#: Above any real layer; a longer number in a damaged file could not even be printed.
+MOST_NEURONS: Final = 10**9
 _SIMPLE: Final[Mapping[str, Callable[[], Module]]] = {
     "relu": ReLU,
     "tanh": Tanh,
@@ -76,7 +78,7 @@ class Architecture:
         if not isinstance(data, Mapping) or data.get("kind") != KIND:
             raise ModelFileError(f"model: expected a description of a {KIND} network, got {_brief(data)}")
         sizes, activation = data.get("sizes"), data.get("activation")
-        if not isinstance(sizes, list) or len(sizes) < 2 or not all(type(n) is int and n >= 1 for n in sizes):
+        if not isinstance(sizes, list) or len(sizes) < 2 or not all(map(_is_size, sizes)):
             raise ModelFileError(f"model: expected layer sizes, two or more whole numbers, got {_brief(sizes)}")
         if activation not in ACTIVATIONS:
             raise ModelFileError(f"model: expected an activation of {', '.join(ACTIVATIONS)}, got {_brief(activation)}")
@@ -115,20 +117,29 @@ def rebuild(description: Mapping[str, Any], arrays: Mapping[str, Array]) -> Sequ
     architecture = Architecture.from_json(description.get("network"))
     held = sum(array.size for array in arrays.values())
     if architecture.count != held:  # before anything of that size is made
+        sizes = "-".join(map(str, architecture.sizes))
         raise ModelFileError(
-            f"model: expected {architecture.count:,} parameters of a {'-'.join(map(str, architecture.sizes))} network, "
-            f"got {held:,}; the file is damaged"
+            f"model: expected {architecture.count:,} parameters of a {sizes:.60} network, got {held:,}; "
+            "the file is damaged"
         )
     net = architecture.build()
-    expected = {path: value.shape for path, value in net.arrays().items()}
-    found = {path: value.shape for path, value in arrays.items()}
-    if expected != found:
-        path = next(path for path in {**expected, **found} if expected.get(path) != found.get(path))
-        wanted, got = expected.get(path, "none"), found.get(path, "none")
-        raise ModelFileError(f"model: expected {path} of shape {wanted}, got {got}; the file is damaged")
+    _check_fit(net.arrays(), arrays)
     net.load_arrays(arrays)
     net.eval()
     return net
+
+
+def _check_fit(own: Mapping[str, Array], found: Mapping[str, Array]) -> None:
+    """Every array under its path, of its shape and dtype: a whole number for a weight would be taken in silence."""
+    for path in {**own, **found}:
+        wanted, got = own.get(path), found.get(path)
+        if wanted is None or got is None or wanted.shape != got.shape:
+            shapes = ["none" if array is None else array.shape for array in (wanted, got)]
+            raise ModelFileError(
+                f"model: expected {path:.60} of shape {shapes[0]}, got {shapes[1]}; the file is damaged"
+            )
+        if wanted.dtype != got.dtype:
+            raise ModelFileError(f"model: expected {path} of {wanted.dtype}, got {got.dtype}; the file is damaged")
 
 
 def _hidden(activation: str, n_in: int, n_out: int, rng: Generator) -> list[Module]:
@@ -140,6 +151,10 @@ def _hidden(activation: str, n_in: int, n_out: int, rng: Generator) -> list[Modu
 
 def _dropout(p: float, rng: Generator) -> list[Module]:
     return [Dropout(p, rng=rng)] if p else []
+
+
+def _is_size(n: object) -> bool:
+    return type(n) is int and 1 <= n <= MOST_NEURONS
 
 
 def _brief(value: object) -> str:

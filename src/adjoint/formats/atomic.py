@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -40,7 +41,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
         Path(path).write_bytes(content)
         return
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}")
+    temporary = target.with_name(f".{target.name[:32]}.{secrets.token_hex(4)}")  # a name holds 255 bytes, not letters
     try:
         _write_through(temporary, content)
         if target.exists():
@@ -61,11 +62,16 @@ def _write_through(path: Path, content: bytes) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Let the new name reach the disk too, where the system offers that."""
+    """Let the new name reach the disk too, where the system offers that.
+
+    A folder that may not be read, or that lies on some network, refuses; the file has its name all the same, so an
+    error here would say of a written file that it was not.
+    """
     if not hasattr(os, "O_DIRECTORY"):
         return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

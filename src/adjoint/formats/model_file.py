@@ -51,18 +51,13 @@ def save_model(path: str | os.PathLike[str], net: Module, description: Mapping[s
 
     Source: the safetensors format, https://huggingface.co/docs/safetensors
     """
-    from safetensors.numpy import save
-
-    try:
-        text = json.dumps(dict(description), ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ModelFileError(f"save_model: expected a description of JSON values only, got {error}") from None
-    arrays = {name: np.array(value, order="C") for name, value in net.arrays().items()}
-    content = save(arrays, {"format": FORMAT, "version": str(VERSION), "description": text})
+    content = _content(net.arrays(), _text(description))
     try:
         write_atomically(path, content)
     except OSError as error:
         raise ModelFileError(f"{os.fspath(path)}: the model cannot be written: {error.strerror or error}") from None
+    except ValueError as error:  # a name with a zero byte
+        raise ModelFileError(f"{os.fspath(path)!r}: the model cannot be written: {error}") from None
 
 
 def load_model(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -103,7 +98,7 @@ def load_model(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str
         raise ModelFileError(f"{name}: expected a model file, got no such file") from None
     except OSError as error:
         raise ModelFileError(f"{name}: expected a readable model file, got {error.strerror or error}") from None
-    except (SafetensorError, TypeError, ValueError) as error:
+    except (SafetensorError, AttributeError, TypeError, ValueError) as error:  # also of a dtype that NumPy has not
         raise ModelFileError(
             f"{name}: expected a model file (safetensors), got one that is none or is damaged ({_one_line(error)})"
         ) from None
@@ -134,6 +129,42 @@ def is_model_file(path: str | os.PathLike[str]) -> bool:
             return (file.metadata() or {}).get("format") == FORMAT
     except (SafetensorError, OSError):
         return False
+
+
+def _text(description: Mapping[str, Any]) -> str:
+    try:
+        text = json.dumps(dict(description), ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ModelFileError(
+            f"save_model: expected a description of JSON values only, got {_one_line(error)}"
+        ) from None
+    return text
+
+
+def _content(arrays: Mapping[str, Array], description: str) -> bytes:
+    """The bytes of the file."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import save
+
+    plain = {name: np.array(value, order="C") for name, value in arrays.items()}
+    try:
+        return _ordered(save(plain, {"format": FORMAT, "version": str(VERSION), "description": description}))
+    except (SafetensorError, ValueError) as error:
+        raise ModelFileError(f"save_model: expected arrays that a file can hold, got {_one_line(error)}") from None
+
+
+def _ordered(content: bytes) -> bytes:
+    """The same file with its metadata sorted: safetensors writes it in random order, and equal models would differ.
+
+    A file is the size of the header in 8 bytes, the header in JSON, padded to a multiple of 8, and the arrays.
+    """
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def _description(name: str, metadata: Mapping[str, str]) -> dict[str, Any]:

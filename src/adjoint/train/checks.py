@@ -78,27 +78,27 @@ def _check_finite(name: str, array: Array) -> None:
         )
 
 
-def rehearse(net: Module, loss: Loss, data: Data, rows: int) -> Array:
+def rehearse(net: Module, loss: Loss, data: Data, rows: int, where: str = "") -> Array:
     """The network's output for the first rows, after a loss that is only computed to see whether it can be."""
     first = data.head(rows)
-    with switched(net, training=False), no_grad():
-        output = _output(net, first.x)
-        _check_labels(loss, output, data.y)
+    with switched(net, training=False), no_grad(), np.errstate(all="ignore"):
+        output = _output(net, first.x, f"x{where}")
+        _check_labels(loss, output, data.y, f"y{where}")
         value = loss(output, first.y)
     if np.shape(value) != ():
         raise DataError(f"fit: expected a loss of one number, got shape {np.shape(value)}{here()}; take its mean")
     return output
 
 
-def _output(net: Module, x: Array) -> Array:
+def _output(net: Module, x: Array, name: str) -> Array:
     try:
         return np.asarray(net(x))
     except ShapeError as error:
         expected = "expected rows that the network takes"
-        raise ShapeError(f"fit: {expected}, got rows of shape {x.shape[1:]} (x): {error}") from None
+        raise ShapeError(f"fit: {expected}, got rows of shape {x.shape[1:]} ({name}): {error}") from None
 
 
-def _check_labels(loss: Loss, output: Array, y: Array) -> None:
+def _check_labels(loss: Loss, output: Array, y: Array, name: str) -> None:
     """Let the loss itself judge each label that occurs, on scores that are there anyway."""
     if y.dtype.kind not in "iu" or y.ndim != 1 or output.ndim != 2:
         return
@@ -110,7 +110,7 @@ def _check_labels(loss: Loss, output: Array, y: Array) -> None:
         row, label = min(bad)
         raise LabelError(
             f"fit: expected labels from 0 to {output.shape[1] - 1}, as the network gives {output.shape[1]} scores, "
-            f"got {label} at row {row} of y, counted from 0{here()}"
+            f"got {label} at row {row} of {name}, counted from 0{here()}"
         )
 
 

@@ -56,11 +56,23 @@ def predict(net: Module, x: Any, *, batch_size: int = 1024) -> Array:
 
     Source: CS231n 2017, lecture 6, "dropout: test time".
     """
-    rows = np.asarray(x)
-    if rows.ndim == 0:
-        raise DataError(f"predict: expected an array with rows, got a single number (x){here()}")
-    if batch_size < 1:
-        raise DataError(f"predict: expected a batch size of at least 1, got {batch_size}{here()}")
+    rows = _rows(x)
+    _check_size(batch_size)
     with switched(net, training=False), no_grad():
         pieces = [np.asarray(net(rows[i : i + batch_size])) for i in range(0, max(len(rows), 1), batch_size)]
     return np.concatenate(pieces)
+
+
+def _check_size(batch_size: Any) -> None:
+    if not isinstance(batch_size, int | np.integer) or isinstance(batch_size, bool) or batch_size < 1:
+        raise DataError(f"predict: expected a batch size of at least 1, got {batch_size!r}{here()}")
+
+
+def _rows(x: Any) -> Array:
+    try:
+        rows = np.asarray(x)
+    except ValueError as error:
+        raise DataError(f"predict: expected rows of one length, got {error} (x){here()}") from None
+    if rows.ndim == 0:
+        raise DataError(f"predict: expected an array with rows, got a single number (x){here()}")
+    return rows

@@ -132,7 +132,7 @@ def fit(
     held = None if validation is None else Data.of(*validation, " of validation")
     output = rehearse(net, loss, data, batch_size)
     if held is not None:
-        rehearse(net, loss, held, batch_size)
+        rehearse(net, loss, held, batch_size, " of validation")
     with sink(progress, epochs) as shown:
         return Training(
             net=net,
@@ -238,7 +238,7 @@ class Training:
         self.latest = self.best = Snapshot(self.net, self.optimizer)
         try:
             while self.history.epochs < epochs and self.history.stopped is None:
-                with np.errstate(over="ignore", invalid="ignore"):  # `_finite` says it, once and with advice
+                with np.errstate(all="ignore"):  # `_finite` says it, once and with advice
                     self._one_epoch()
         except KeyboardInterrupt:
             self.latest.restore(self.net, self.optimizer)

@@ -44,6 +44,8 @@ def accumulating_step(
 
     def step(x: Any, y: Any) -> Any:
         total = 0.0
+        for parameter in optimizer.parameters.values():
+            parameter._grad = None  # a parameter that only a later micro-batch uses would add to its last sum
         for start, (x_part, y_part) in enumerate(minibatches((x, y), micro_batch)):
             share = len(x_part) / len(x)
             data_loss = loss(net(x_part), y_part)

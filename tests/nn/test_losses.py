@@ -1,0 +1,131 @@
+"""Losses against NumPy by hand and figures of the lecture, with their gradients; and labels that are none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax, softmax
+
+import adjoint as ad
+from adjoint import nn
+
+RNG = np.random.default_rng(0)
+S = RNG.standard_normal((6, 4))
+Y = np.array([0, 3, 1, 1, 2, 0])
+ROWS = np.arange(6)
+
+
+def by_hand(reduction, losses):
+    return {"mean": losses.mean(), "sum": losses.sum(), "none": losses}[reduction]
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_cross_entropy(reduction):
+    value = nn.cross_entropy(ad.tensor(S), Y, reduction=reduction)
+    np.testing.assert_allclose(value.value, by_hand(reduction, -log_softmax(S, axis=1)[ROWS, Y]), rtol=1e-12)
+
+
+def test_cross_entropy_has_the_gradient_of_the_lecture():
+    onehot = np.eye(4)[Y]
+    np.testing.assert_allclose(
+        ad.grad(lambda s: nn.cross_entropy(s, Y))(S), (softmax(S, axis=1) - onehot) / 6, rtol=1e-9
+    )
+    ad.gradcheck(lambda s: nn.cross_entropy(s, Y), S, order=2)
+
+
+def test_cross_entropy_of_large_scores_is_finite():
+    scores = ad.tensor(np.array([[1e4, 0.0], [0.0, 1e4]]))
+    loss = nn.cross_entropy(scores, [0, 0])
+    loss.backward()
+    assert loss.item() == 5000.0
+    np.testing.assert_array_equal(scores.grad, [[0.0, 0.0], [-0.5, 0.5]])
+
+
+def test_class_weights_make_a_weighted_mean():
+    weight = np.array([1.0, 2.0, 0.0, 4.0])
+    losses, w = -log_softmax(S, axis=1)[ROWS, Y], weight[Y]
+    np.testing.assert_allclose(nn.cross_entropy(ad.tensor(S), Y, weight=weight).item(), (losses * w).sum() / w.sum())
+    np.testing.assert_allclose(
+        nn.cross_entropy(ad.tensor(S), Y, weight=weight, reduction="sum").item(), (losses * w).sum()
+    )
+    assert nn.cross_entropy(ad.tensor(S.astype(np.float32)), Y, weight=weight).dtype == np.float32
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_hinge_loss(reduction):
+    margins = np.maximum(0, S - S[ROWS, Y][:, None] + 0.5)
+    margins[ROWS, Y] = 0
+    value = nn.hinge_loss(ad.tensor(S), Y, margin=0.5, reduction=reduction)
+    np.testing.assert_allclose(value.value, by_hand(reduction, margins.sum(axis=1)), rtol=1e-12)
+
+
+def test_hinge_loss_has_the_figures_of_the_lecture():
+    # lecture 3: cat, car and frog, the losses 2.9, 0 and 12.9, their mean 5.27
+    scores = np.array([[3.2, 5.1, -1.7], [1.3, 4.9, 2.0], [2.2, 2.5, -3.1]])
+    losses = nn.hinge_loss(scores, [0, 1, 2], reduction="none")
+    np.testing.assert_allclose(losses, [2.9, 0.0, 12.9], atol=1e-12)
+    assert round(float(nn.hinge_loss(scores, [0, 1, 2])), 2) == 5.27
+
+
+def test_hinge_loss_counts_the_classes_inside_the_margin():
+    g = ad.grad(lambda s: nn.hinge_loss(s, [0], reduction="sum"))(np.array([[3.2, 5.1, -1.7, 2.9]]))
+    np.testing.assert_array_equal(g, [[-2.0, 1.0, 0.0, 1.0]])
+    ad.gradcheck(lambda s: nn.hinge_loss(s, Y), S)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_squared_loss(reduction):
+    t = RNG.standard_normal((6, 4))
+    value = nn.squared_loss(ad.tensor(S), t, reduction=reduction)
+    np.testing.assert_allclose(value.value, by_hand(reduction, (S - t) ** 2))
+    ad.gradcheck(lambda s: nn.squared_loss(s, t), S)
+
+
+def test_squared_loss_does_not_broadcast_in_silence():
+    with pytest.raises(ad.errors.ShapeError, match=r"got \(6, 1\) and \(6,\).*target.reshape\(prediction.shape\)"):
+        nn.squared_loss(np.zeros((6, 1)), np.zeros(6))
+
+
+def test_penalties():
+    net = nn.Linear(3, 2, dtype="float64")
+    w = net.weight.value
+    assert nn.l2(net).item() == pytest.approx((w**2).sum())
+    assert nn.l1(net).item() == pytest.approx(np.abs(w).sum())
+    assert nn.l2(net.parameters()).item() == nn.l2([net.weight, net.bias]).item() == nn.l2(net).item()
+    np.testing.assert_allclose(ad.grad(nn.l1)(net)["weight"], np.sign(w))
+    assert nn.l2([]) == 0.0
+
+
+# --- labels that are none ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", [nn.cross_entropy, nn.hinge_loss])
+@pytest.mark.parametrize(("label", "row"), [(4, 2), (-1, 0)])
+def test_a_label_out_of_range_is_named_with_its_row(loss, label, row):
+    wrong = Y.copy()
+    wrong[row] = label
+    with pytest.raises(ad.errors.LabelError) as error:
+        loss(ad.tensor(S), wrong)
+    assert str(error.value).partition(", at ")[0] == (
+        f"{loss.__name__}: expected labels from 0 to 3 (scores have 4 classes), got {label} at row {row}"
+    )
+
+
+@pytest.mark.parametrize("loss", [nn.cross_entropy, nn.hinge_loss])
+def test_labels_of_another_kind_or_shape(loss):
+    with pytest.raises(ad.errors.DTypeError, match=r"expected integer labels, got float64.*labels.astype\(int\)"):
+        loss(S, Y.astype(float))
+    with pytest.raises(ad.errors.ShapeError, match=r"got \(6, 4\) and \(5,\)"):
+        loss(S, Y[:5])
+    with pytest.raises(ad.errors.ShapeError, match=r"one-hot rows into labels with .argmax\(axis=1\)"):
+        loss(S, np.eye(4, dtype=int)[Y])
+    with pytest.raises(ad.errors.ShapeError, match="expected reduction='mean', 'sum' or 'none', got 'max'"):
+        loss(S, Y, reduction="max")
+
+
+def test_labels_that_change_afterwards_do_not_change_the_gradient():
+    scores, labels = ad.tensor(S), Y.copy()
+    loss = nn.cross_entropy(scores, labels)
+    labels[:] = 0
+    loss.backward()
+    np.testing.assert_allclose(scores.grad, (softmax(S, axis=1) - np.eye(4)[Y]) / 6, rtol=1e-9)
