@@ -77,12 +77,16 @@ class State(Tensor):
 
     def assign(self, value: Any) -> None:
         """Set a new value of the same shape; it is copied and cast to the dtype of this leaf."""
+        self.replace(self.fitted(value))
+
+    def fitted(self, value: Any) -> Any:
+        """A value as this leaf would hold it, checked, copied and cast; nothing is assigned."""
         source = value._leave("assign") if isinstance(value, Tensor) else plain_value(value, "assign")
         if np.shape(source) != self.shape:
             raise ShapeError(
                 f"assign: expected shape {self.shape}, got {np.shape(source)} ({self._name or 'unnamed'}){here()}"
             )
-        self.replace(float(source) if type(self._value) is float else np.array(source, dtype=self.dtype))
+        return float(source) if type(self._value) is float else np.array(source, dtype=self.dtype)
 
     def replace(self, value: Any) -> None:
         """Set a new value without a check or a copy; the caller gives the array away and must not change it."""

@@ -39,16 +39,19 @@ def test_the_generator_moves_on():
     assert not np.array_equal(first, second)
 
 
-@pytest.mark.parametrize(("arrays", "size", "message"), [
-    ((np.zeros(3), np.zeros(4)), 2, r"minibatches: expected arrays of one length, got 3, 4 rows"),
-    (np.zeros(3), 2, r"minibatches: expected a tuple of arrays, as in \(x, y\), got ndarray"),
-    ((), 2, r"got tuple"),
-    (([1, 2],), 2, r"minibatches: expected arrays with rows, got list \(arrays\[0\]\)"),
-    ((np.float64(1),), 2, r"expected arrays with rows"),
-    ((np.zeros(3),), 0, r"minibatches: expected a batch size of at least 1, got 0"),
-    ((np.zeros(3),), 1.5, r"got 1.5"),
-    ((np.zeros(3),), True, r"got True"),
-])
+@pytest.mark.parametrize(
+    ("arrays", "size", "message"),
+    [
+        ((np.zeros(3), np.zeros(4)), 2, r"minibatches: expected arrays of one length, got 3, 4 rows"),
+        (np.zeros(3), 2, r"minibatches: expected a tuple of arrays, as in \(x, y\), got ndarray"),
+        ((), 2, r"got tuple"),
+        (([1, 2],), 2, r"minibatches: expected arrays with rows, got list \(arrays\[0\]\)"),
+        ((np.float64(1),), 2, r"expected arrays with rows"),
+        ((np.zeros(3),), 0, r"minibatches: expected a batch size of at least 1, got 0"),
+        ((np.zeros(3),), 1.5, r"got 1.5"),
+        ((np.zeros(3),), True, r"got True"),
+    ],
+)
 def test_what_is_no_batch_raises_at_the_call(arrays, size, message):
     with pytest.raises(DataError, match=message):
         minibatches(arrays, size)

@@ -10,8 +10,9 @@ from adjoint.errors import DataError
 
 def test_both_parts_together_are_the_data_set_of_scikit_learn():
     data, reference = digits(), load_digits()
-    ours = np.column_stack([np.concatenate([data.x_train, data.x_test]) * 16,
-                            np.concatenate([data.y_train, data.y_test])])
+    ours = np.column_stack(
+        [np.concatenate([data.x_train, data.x_test]) * 16, np.concatenate([data.y_train, data.y_test])]
+    )
     theirs = np.column_stack([reference.data, reference.target])
     assert sorted(map(tuple, ours.tolist())) == sorted(map(tuple, theirs.tolist()))
 

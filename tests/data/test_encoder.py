@@ -12,10 +12,15 @@ from sklearn.utils.class_weight import compute_class_weight
 from adjoint.data import Encoder, Table, read_table
 from adjoint.errors import DataError
 
-PEOPLE = Table.of({
-    "age": [20, None, 40, 30], "city": ["Rome", "Oslo", None, "Rome"], "smoker": [True, False, False, True],
-    "kind": ["cat", "dog", "dog", "bird"],
-}, source="people.csv")
+PEOPLE = Table.of(
+    {
+        "age": [20, None, 40, 30],
+        "city": ["Rome", "Oslo", None, "Rome"],
+        "smoker": [True, False, False, True],
+        "kind": ["cat", "dog", "dog", "bird"],
+    },
+    source="people.csv",
+)
 
 
 def said(action, *arguments, **settings):
@@ -36,11 +41,21 @@ def without(table, name):
 def test_a_small_table_by_hand():
     encoder = Encoder.fit(PEOPLE, target="kind")
     x, y = encoder.encode(PEOPLE)
-    assert encoder.feature_names == ("age", "age is missing", "city=Oslo", "city=Rome", "city is unknown",
-                                     "city is missing", "smoker")
+    assert encoder.feature_names == (
+        "age",
+        "age is missing",
+        "city=Oslo",
+        "city=Rome",
+        "city is unknown",
+        "city is missing",
+        "smoker",
+    )
     root = np.sqrt(1.5)  # 20, 40, 30: mean 30, deviation √(200 / 3); 10 / that = √1.5
-    np.testing.assert_allclose(x, [[-root, 0, 0, 1, 0, 0, 1], [0, 1, 1, 0, 0, 0, -1],
-                                   [root, 0, 0, 0, 0, 1, -1], [0, 0, 0, 1, 0, 0, 1]], rtol=1e-6)
+    np.testing.assert_allclose(
+        x,
+        [[-root, 0, 0, 1, 0, 0, 1], [0, 1, 1, 0, 0, 0, -1], [root, 0, 0, 0, 0, 1, -1], [0, 0, 0, 1, 0, 0, 1]],
+        rtol=1e-6,
+    )
     assert (x.dtype, y.dtype) == (np.float32, np.int64)
     assert y.tolist() == [1, 2, 2, 0]
     assert (encoder.classes, encoder.task) == (("bird", "cat", "dog"), "classification")
@@ -104,8 +119,9 @@ def test_a_table_of_no_rows():
 
 def test_columns_beyond_those_fitted_on_are_ignored_and_order_is_free():
     encoder = Encoder.fit(PEOPLE, target="kind")
-    other = Table.of({"zoo": ["q"] * 4, **{name: PEOPLE[name] for name in ("city", "age")},
-                      "smoker": [True, False, False, True]})
+    other = Table.of(
+        {"zoo": ["q"] * 4, **{name: PEOPLE[name] for name in ("city", "age")}, "smoker": [True, False, False, True]}
+    )
     np.testing.assert_array_equal(encoder.encode_features(other), encoder.encode_features(PEOPLE))
 
 
@@ -113,14 +129,23 @@ def test_columns_beyond_those_fitted_on_are_ignored_and_order_is_free():
 
 
 def test_columns_that_say_nothing_are_left_out_with_a_note():
-    table = Table.of({"": range(40), "void": [None] * 40, "name": [f"n{i}" for i in range(40)],
-                      "a": range(40), "id": range(40), "y": [0, 1] * 20})
+    table = Table.of(
+        {
+            "": range(40),
+            "void": [None] * 40,
+            "name": [f"n{i}" for i in range(40)],
+            "a": range(40),
+            "id": range(40),
+            "y": [0, 1] * 20,
+        }
+    )
     encoder = Encoder.fit(table, target="y", ignore=["id"])
     assert encoder.feature_names == ("a",)
     assert encoder.notes == (
         "column '' is left out: it has no name, as row numbers that pandas writes",
         "column 'void' is left out: every value is missing",
-        "column 'name' is left out: its 40 texts are all different, as names or ids")
+        "column 'name' is left out: its 40 texts are all different, as names or ids",
+    )
 
 
 def test_rare_texts_count_as_unknown_beyond_the_limit():
@@ -128,15 +153,15 @@ def test_rare_texts_count_as_unknown_beyond_the_limit():
     encoder = Encoder.fit(table, target="y", max_categories=2)
     assert encoder.feature_names == ("t=b", "t=c", "t is unknown")
     assert encoder.encode_features(table)[:, 2].tolist() == [0, 0, 0, 0, 0, 1, 1]
-    assert encoder.notes == (
-        "column 't' has 4 different texts: all but the 2 most frequent count as unknown",)
+    assert encoder.notes == ("column 't' has 4 different texts: all but the 2 most frequent count as unknown",)
 
 
 def test_a_slip_in_a_column_of_numbers_is_pointed_at():
     table = Table.of({"t": [*map(str, range(40)), "4O", "4O"], "y": [0, 1] * 21})
     assert Encoder.fit(table, target="y").notes == (
         "column 't' has 41 different texts: all but the 32 most frequent count as unknown; "
-        "most of its texts are numbers: is '4O' a slip?",)
+        "most of its texts are numbers: is '4O' a slip?",
+    )
 
 
 # The target
@@ -153,10 +178,16 @@ def test_regression_and_the_way_back():
     assert (encoder.classes, encoder.n_outputs, encoder.class_weights) == ((), 1, None)
 
 
-@pytest.mark.parametrize(("values", "labels"), [
-    (["dog", "cat", "dog"], ["cat", "dog"]), ([True, False, True], [False, True]), ([2, 10, 2], [2, 10]),
-    ([2.0, 10.0, 2.0], [2, 10]), ([0.5, 2, 0.5], [0.5, 2.0]),
-])
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        (["dog", "cat", "dog"], ["cat", "dog"]),
+        ([True, False, True], [False, True]),
+        ([2, 10, 2], [2, 10]),
+        ([2.0, 10.0, 2.0], [2, 10]),
+        ([0.5, 2, 0.5], [0.5, 2.0]),
+    ],
+)
 def test_classes_and_the_way_back(values, labels):
     table = Table.of({"a": [1, 2, 3], "y": values})
     encoder = Encoder.fit(table, target="y", task="classification")
@@ -175,57 +206,90 @@ def test_balanced_weights_as_scikit_learn_has_them():
     assert encoder.class_weights.dtype == np.float32
 
 
-@pytest.mark.parametrize(("weight", "expected"), [
-    ({0: 2}, [2, 1]), ({"1": 0.5}, [1, 0.5]), ({0: 3, 1: 4}, [3, 4])])
+@pytest.mark.parametrize(("weight", "expected"), [({0: 2}, [2, 1]), ({"1": 0.5}, [1, 0.5]), ({0: 3, 1: 4}, [3, 4])])
 def test_weights_by_label(weight, expected):
     table = Table.of({"x": [1, 2], "y": [0, 1]})
     assert Encoder.fit(table, target="y", class_weight=weight).class_weights.tolist() == expected
 
 
-@pytest.mark.parametrize(("settings", "message"), [
-    ({"target": "knd"}, "people.csv: expected a column 'knd', got 'age', 'city', 'smoker', 'kind'; "
-                        "did you mean 'kind'?"),
-    ({"target": "age"},
-     "people.csv: column 'age': expected a target in every row, got 1 of 4 missing (first: data row 2); "
-     "fill them in, or leave those rows out with table.drop_missing('age')"),
-    ({"target": "kind", "task": "regression"},
-     "people.csv: column 'kind': expected numbers for a regression, got a text column (data row 1)"),
-    ({"target": "kind", "task": "guess"},
-     "Encoder.fit: expected auto, classification or regression, got 'guess' (task)"),
-    ({"target": "kind", "ignore": ["agee"]},
-     "people.csv: expected a column 'agee', got 'age', 'city', 'smoker', 'kind'; did you mean 'age'?"),
-    ({"target": "kind", "ignore": ["age", "city", "smoker"]},
-     "people.csv: expected a column to learn from besides 'kind', got none"),
-    ({"target": "kind", "class_weight": {"cow": 2}},
-     "Encoder.fit: expected weights for 'bird', 'cat', 'dog', got 'cow' (class_weight)"),
-    ({"target": "kind", "class_weight": {"cat": 0}},
-     "Encoder.fit: expected positive weights, got 1.0, 0.0, 1.0 (class_weight)"),
-    ({"target": "kind", "class_weight": "even"},
-     "Encoder.fit: expected 'balanced' or a weight for each label, got 'even' (class_weight)"),
-])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"target": "knd"},
+            "people.csv: expected a column 'knd', got 'age', 'city', 'smoker', 'kind'; did you mean 'kind'?",
+        ),
+        (
+            {"target": "age"},
+            "people.csv: column 'age': expected a target in every row, got 1 of 4 missing (first: data row 2); "
+            "fill them in, or leave those rows out with table.drop_missing('age')",
+        ),
+        (
+            {"target": "kind", "task": "regression"},
+            "people.csv: column 'kind': expected numbers for a regression, got a text column (data row 1)",
+        ),
+        (
+            {"target": "kind", "task": "guess"},
+            "Encoder.fit: expected auto, classification or regression, got 'guess' (task)",
+        ),
+        (
+            {"target": "kind", "ignore": ["agee"]},
+            "people.csv: expected a column 'agee', got 'age', 'city', 'smoker', 'kind'; did you mean 'age'?",
+        ),
+        (
+            {"target": "kind", "ignore": ["age", "city", "smoker"]},
+            "people.csv: expected a column to learn from besides 'kind', got none",
+        ),
+        (
+            {"target": "kind", "class_weight": {"cow": 2}},
+            "Encoder.fit: expected weights for 'bird', 'cat', 'dog', got 'cow' (class_weight)",
+        ),
+        (
+            {"target": "kind", "class_weight": {"cat": 0}},
+            "Encoder.fit: expected positive weights, got 1.0, 0.0, 1.0 (class_weight)",
+        ),
+        (
+            {"target": "kind", "class_weight": "even"},
+            "Encoder.fit: expected 'balanced' or a weight for each label, got 'even' (class_weight)",
+        ),
+    ],
+)
 def test_what_cannot_be_fitted(settings, message):
     assert said(Encoder.fit, PEOPLE, **settings) == message
 
 
-@pytest.mark.parametrize(("columns", "message"), [
-    ({"a": [1, 2, np.inf], "y": ["p", "q", "p"]},
-     "table: column 'a': expected finite numbers, or an empty cell, got inf (data row 3)"),
-    ({"a": [1, 2, 3], "y": [0.5, -np.inf, 1]},
-     "table: column 'y': expected finite numbers, or an empty cell, got -inf (data row 2)"),
-    ({"a": [1, 2], "y": ["p", "p"]},
-     "table: column 'y': expected a target of two different values or more, got 'p' only"),
-    ({"a": [], "y": []},
-     "table: column 'y': expected a target of two different values or more, got none only"),
-    ({"a": range(21), "y": [f"n{i}" for i in range(21)]},
-     "table: column 'y': expected classes that repeat, got a different value in each of 21 rows; "
-     "is it a name or an id?"),
-    ({"a": [1, 2], "y": [2.0**53, 2.0**60]},
-     "table: column 'y': expected classes that float64 tells apart, got numbers beyond 2**53; "
-     "read the column as text"),
-    ({"a": [None, None], "y": [0, 1]},
-     "table: expected a column to learn from besides 'y', got column 'a' is left out: every value is "
-     "missing"),
-])
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (
+            {"a": [1, 2, np.inf], "y": ["p", "q", "p"]},
+            "table: column 'a': expected finite numbers, or an empty cell, got inf (data row 3)",
+        ),
+        (
+            {"a": [1, 2, 3], "y": [0.5, -np.inf, 1]},
+            "table: column 'y': expected finite numbers, or an empty cell, got -inf (data row 2)",
+        ),
+        (
+            {"a": [1, 2], "y": ["p", "p"]},
+            "table: column 'y': expected a target of two different values or more, got 'p' only",
+        ),
+        ({"a": [], "y": []}, "table: column 'y': expected a target of two different values or more, got none only"),
+        (
+            {"a": range(21), "y": [f"n{i}" for i in range(21)]},
+            "table: column 'y': expected classes that repeat, got a different value in each of 21 rows; "
+            "is it a name or an id?",
+        ),
+        (
+            {"a": [1, 2], "y": [2.0**53, 2.0**60]},
+            "table: column 'y': expected classes that float64 tells apart, got numbers beyond 2**53; "
+            "read the column as text",
+        ),
+        (
+            {"a": [None, None], "y": [0, 1]},
+            "table: expected a column to learn from besides 'y', got column 'a' is left out: every value is missing",
+        ),
+    ],
+)
 def test_tables_that_cannot_be_fitted(columns, message):
     assert said(Encoder.fit, Table.of(columns), target="y") == message
 
@@ -233,7 +297,8 @@ def test_tables_that_cannot_be_fitted(columns, message):
 def test_weights_of_a_regression():
     table = Table.of({"a": [1, 2, 3], "y": [0.1, 0.2, 0.3]})
     assert said(Encoder.fit, table, target="y", class_weight="balanced") == (
-        "Encoder.fit: expected class weights for a classification only, got a regression (class_weight)")
+        "Encoder.fit: expected class weights for a classification only, got a regression (class_weight)"
+    )
 
 
 # Another table
@@ -243,20 +308,27 @@ def test_missing_columns_are_named_with_the_likely_one():
     encoder = Encoder.fit(PEOPLE, target="kind")
     other = Table.of({"Age": [1], "smoker": [True]}, source="new.csv")
     assert said(encoder.encode, other) == (
-        "new.csv: expected the 3 feature columns fitted on, got 1 of them, without 'age', 'city'; "
-        "did you mean 'Age'?")
+        "new.csv: expected the 3 feature columns fitted on, got 1 of them, without 'age', 'city'; did you mean 'Age'?"
+    )
     assert said(encoder.encode, without(PEOPLE, "smoker")) == (
-        "people.csv: expected the 3 feature columns fitted on, got 2 of them, without 'smoker'")
+        "people.csv: expected the 3 feature columns fitted on, got 2 of them, without 'smoker'"
+    )
 
 
-@pytest.mark.parametrize(("name", "values", "message"), [
-    ("age", [None, "old"], "a number column, as when fitted, got a text column with 'old' (data row 2)"),
-    ("city", [7, 8], "a text column, as when fitted, got a number column with 7.0 (data row 1)"),
-    ("smoker", [1, 0], "a boolean column, as when fitted, got a number column with 1.0 (data row 1)"),
-    ("age", [1, np.inf], "finite numbers, or an empty cell, got inf (data row 2)"),
-    ("age", [1, 1e300],
-     "a number near those fitted on (mean 30, standard deviation 8.16497), got 1e+300 (data row 2)"),
-])
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("age", [None, "old"], "a number column, as when fitted, got a text column with 'old' (data row 2)"),
+        ("city", [7, 8], "a text column, as when fitted, got a number column with 7.0 (data row 1)"),
+        ("smoker", [1, 0], "a boolean column, as when fitted, got a number column with 1.0 (data row 1)"),
+        ("age", [1, np.inf], "finite numbers, or an empty cell, got inf (data row 2)"),
+        (
+            "age",
+            [1, 1e300],
+            "a number near those fitted on (mean 30, standard deviation 8.16497), got 1e+300 (data row 2)",
+        ),
+    ],
+)
 def test_a_column_that_changed(name, values, message):
     encoder = Encoder.fit(PEOPLE, target="kind")
     columns = {"age": [1, 2], "city": ["Rome", "Oslo"], "smoker": [True, False], name: values}
@@ -280,13 +352,15 @@ def test_a_missing_target():
 @pytest.mark.parametrize("output", [[3], [-1], [0.5], np.zeros((2, 2)), np.zeros(()), ["cat"]])
 def test_output_that_is_no_class(output):
     assert said(Encoder.fit(PEOPLE, target="kind").decode, output).startswith(
-        "Encoder.decode: expected class numbers 0 to 2 of shape (n,), or scores of shape (n, 3), got shape (")
+        "Encoder.decode: expected class numbers 0 to 2 of shape (n,), or scores of shape (n, 3), got shape ("
+    )
 
 
 def test_output_of_a_diverged_network_and_of_another_shape():
     scores = np.full((2, 3), np.nan)
     assert said(Encoder.fit(PEOPLE, target="kind").decode, scores) == (
-        "Encoder.decode: expected scores, got NaN; training has diverged")
+        "Encoder.decode: expected scores, got NaN; training has diverged"
+    )
     encoder = Encoder.fit(Table.of({"a": [1, 2, 3], "y": [0.1, 0.2, 0.3]}), target="y")
     expected = "Encoder.decode: expected shape (n,) or (n, 1), got (2, 3)"
     assert said(encoder.decode, np.zeros((2, 3))) == expected
@@ -307,8 +381,9 @@ ENCODERS = [
     Encoder.fit(PEOPLE, target="kind", class_weight="balanced"),
     Encoder.fit(PEOPLE, target="smoker", class_weight={True: 3}),
     Encoder.fit(Table.of({"a": [0.1, None, 1 / 3], "y": [0.1, 1e-17, 1e300]}), target="y"),
-    Encoder.fit(Table.of({"": [1, 2, 3], "a": ["ü", "\u2028", "\"'"], "y": [0.5, 1, 0.5]}), target="y",
-                task="classification"),
+    Encoder.fit(
+        Table.of({"": [1, 2, 3], "a": ["ü", "\u2028", "\"'"], "y": [0.5, 1, 0.5]}), target="y", task="classification"
+    ),
 ]
 
 
@@ -336,8 +411,7 @@ def changed(data, path, value):
     return copy
 
 
-DAMAGES = [..., None, True, -1, 0, 1.5, 10**400, float("nan"), float("inf"), "", "x", [], [None], ["x", "x"],
-           {}, [{}]]
+DAMAGES = [..., None, True, -1, 0, 1.5, 10**400, float("nan"), float("inf"), "", "x", [], [None], ["x", "x"], {}, [{}]]
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
@@ -356,20 +430,31 @@ def test_damaged_json_is_refused_in_words_or_still_works(encoder):
     assert refused > 200
 
 
-@pytest.mark.parametrize(("path", "value", "message"), [
-    (("format",), "else",
-     "encoder: expected adjoint-encoder as 'format', got 'else'; the description is damaged"),
-    (("version",), 2, "encoder: expected version 1, got 2; it was saved by another adjoint"),
-    (("features",), ..., "encoder: expected an entry 'features', got none; the description is damaged"),
-    (("features", 0, "scale"), 0,
-     "encoder: features[0]: expected a positive number as 'scale', got 0.0; the description is damaged"),
-    (("features", 1, "name"), "age",
-     "encoder: expected features of different names, got ['age', 'age', 'smoker', 'kind']; "
-     "the description is damaged"),
-    (("target", "labels"), ["cat", True, "dog"],
-     "encoder: target: expected a list of text labels as 'labels', got ['cat', True, 'dog']; "
-     "the description is damaged"),
-])
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("format",), "else", "encoder: expected adjoint-encoder as 'format', got 'else'; the description is damaged"),
+        (("version",), 2, "encoder: expected version 1, got 2; it was saved by another adjoint"),
+        (("features",), ..., "encoder: expected an entry 'features', got none; the description is damaged"),
+        (
+            ("features", 0, "scale"),
+            0,
+            "encoder: features[0]: expected a positive number as 'scale', got 0.0; the description is damaged",
+        ),
+        (
+            ("features", 1, "name"),
+            "age",
+            "encoder: expected features of different names, got ['age', 'age', 'smoker', 'kind']; "
+            "the description is damaged",
+        ),
+        (
+            ("target", "labels"),
+            ["cat", True, "dog"],
+            "encoder: target: expected a list of text labels as 'labels', got ['cat', True, 'dog']; "
+            "the description is damaged",
+        ),
+    ],
+)
 def test_messages_about_damaged_json(path, value, message):
     data = Encoder.fit(PEOPLE, target="kind").to_json()
     assert said(Encoder.from_json, changed(data, path, value)) == message

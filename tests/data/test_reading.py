@@ -22,11 +22,12 @@ def csv(tmp_path):
         file = tmp_path / name
         file.write_bytes(content.encode() if isinstance(content, str) else content)
         return file
+
     return write
 
 
 def test_kinds_and_missing_values(csv):
-    table = read_table(csv("age,city,smoker,id\n31,Oslo,true,007\n,,False,008\n 2e1 ,\"New, York\",,9\n"))
+    table = read_table(csv('age,city,smoker,id\n31,Oslo,true,007\n,,False,008\n 2e1 ,"New, York",,9\n'))
     assert dict(table.kinds) == {"age": "number", "city": "text", "smoker": "boolean", "id": "number"}
     np.testing.assert_array_equal(table["age"], [31, np.nan, 20])
     assert table["city"].tolist() == ["Oslo", None, "New, York"]
@@ -46,17 +47,20 @@ def test_one_odd_cell_after_a_thousand_numbers_makes_a_text(csv):
     assert table["a"].tolist()[-2:] == ["1", "x"]
 
 
-@pytest.mark.parametrize(("content", "names"), [
-    ("a;b\n1;2\n", ("a", "b")),
-    ("a\tb\n1\t2\n", ("a", "b")),
-    ("a|b\n1|2\n", ("a", "b")),
-    (" a , b \r\n1,2\r\n", ("a", "b")),
-    ("a,b\r1,2\r", ("a", "b")),
-    ("\ufeffa,b\n1,2\n", ("a", "b")),
-    ("\n\na,b\n1,2", ("a", "b")),
-    ('"a, or so",b\n1,2', ("a, or so", "b")),
-    (",b\n1,2\n", ("", "b")),
-])
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        ("a;b\n1;2\n", ("a", "b")),
+        ("a\tb\n1\t2\n", ("a", "b")),
+        ("a|b\n1|2\n", ("a", "b")),
+        (" a , b \r\n1,2\r\n", ("a", "b")),
+        ("a,b\r1,2\r", ("a", "b")),
+        ("\ufeffa,b\n1,2\n", ("a", "b")),
+        ("\n\na,b\n1,2", ("a", "b")),
+        ('"a, or so",b\n1,2', ("a, or so", "b")),
+        (",b\n1,2\n", ("", "b")),
+    ],
+)
 def test_separators_line_ends_and_names(csv, content, names):
     table = read_table(csv(content))
     assert table.names == names
@@ -81,23 +85,30 @@ def test_what_polars_would_take_for_a_pattern_is_a_name(csv):
     assert read_table(csv("a\n1\n", name="x[12]*.csv"))["a"].tolist() == [1]
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    ("", "expected a table, got an empty file"),
-    (" \n\n", "expected a table, got an empty file"),
-    ("a,b\n", "expected at least one row of data, got column names only ('a', 'b')"),
-    ("a,b\n\n\n", "expected at least one row of data, got column names only ('a', 'b')"),
-    ("a,b\n1,2\n3\n", "expected 2 values in every row, as in the header, got 1 in line 3; "
-                      "a value that holds ',' needs quotes around it"),
-    ("a,b\n\n1,2\n3,4,5\n", "expected 2 values in every row, as in the header, got 3 in line 4; "
-                            "a value that holds ',' needs quotes around it"),
-    ("a,b,a\n1,2,3\n",
-     "expected a name for each column in the first line, each once, got 'a' more than once"),
-    ("a,b\n1,\"2\n3,4\n", "expected a CSV file, got unexpected end of data in line 3"),
-    ('"a\n1\n', "expected a CSV file, got unexpected end of data in line 2"),
-    (b"a,b\n1,caf\xe9\n", "expected text in UTF-8, got byte 0xe9 in line 2; save it as CSV in UTF-8"),
-    ("a,b\n1,2\n".encode("utf-16"),
-     "expected text in UTF-8, got byte 0xff in line 1; save it as CSV in UTF-8"),
-])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "expected a table, got an empty file"),
+        (" \n\n", "expected a table, got an empty file"),
+        ("a,b\n", "expected at least one row of data, got column names only ('a', 'b')"),
+        ("a,b\n\n\n", "expected at least one row of data, got column names only ('a', 'b')"),
+        (
+            "a,b\n1,2\n3\n",
+            "expected 2 values in every row, as in the header, got 1 in line 3; "
+            "a value that holds ',' needs quotes around it",
+        ),
+        (
+            "a,b\n\n1,2\n3,4,5\n",
+            "expected 2 values in every row, as in the header, got 3 in line 4; "
+            "a value that holds ',' needs quotes around it",
+        ),
+        ("a,b,a\n1,2,3\n", "expected a name for each column in the first line, each once, got 'a' more than once"),
+        ('a,b\n1,"2\n3,4\n', "expected a CSV file, got unexpected end of data in line 3"),
+        ('"a\n1\n', "expected a CSV file, got unexpected end of data in line 2"),
+        (b"a,b\n1,caf\xe9\n", "expected text in UTF-8, got byte 0xe9 in line 2; save it as CSV in UTF-8"),
+        ("a,b\n1,2\n".encode("utf-16"), "expected text in UTF-8, got byte 0xff in line 1; save it as CSV in UTF-8"),
+    ],
+)
 def test_bad_csv_files(csv, content, message):
     file = csv(content)
     with pytest.raises(DataError) as caught:
@@ -105,10 +116,13 @@ def test_bad_csv_files(csv, content, message):
     assert str(caught.value) == f"{file}: {message}"
 
 
-@pytest.mark.parametrize(("kind", "content", "message"), [
-    ("number", "a\n1\nNA\nx\n", "column 'a': expected a number, got 'x' (data row 3)"),
-    ("boolean", "a\ntrue\n1\n", "column 'a': expected true or false, got '1' (data row 2)"),
-])
+@pytest.mark.parametrize(
+    ("kind", "content", "message"),
+    [
+        ("number", "a\n1\nNA\nx\n", "column 'a': expected a number, got 'x' (data row 3)"),
+        ("boolean", "a\ntrue\n1\n", "column 'a': expected true or false, got '1' (data row 2)"),
+    ],
+)
 def test_a_cell_that_is_not_of_the_known_kind(csv, kind, content, message):
     file = csv(content)
     with pytest.raises(DataError) as caught:
@@ -116,12 +130,15 @@ def test_a_cell_that_is_not_of_the_known_kind(csv, kind, content, message):
     assert str(caught.value) == f"{file}: {message}"
 
 
-@pytest.mark.parametrize(("name", "message"), [
-    ("none.csv", "expected a file, got no such file"),
-    ("folder.csv", "expected a readable file, got Is a directory"),
-    ("data.xlsx", "expected a file ending in .csv, .parquet or .pq, got '.xlsx'"),
-    ("data", "expected a file ending in .csv, .parquet or .pq, got ''"),
-])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("none.csv", "expected a file, got no such file"),
+        ("folder.csv", "expected a readable file, got Is a directory"),
+        ("data.xlsx", "expected a file ending in .csv, .parquet or .pq, got '.xlsx'"),
+        ("data", "expected a file ending in .csv, .parquet or .pq, got ''"),
+    ],
+)
 def test_no_such_file_and_other_files(tmp_path, name, message):
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(DataError) as caught:
@@ -130,17 +147,25 @@ def test_no_such_file_and_other_files(tmp_path, name, message):
 
 
 def test_parquet_agrees_with_csv(tmp_path):
-    frame = pl.DataFrame({
-        "n": [1, None, 3], "x": [0.5, float("nan"), None], "t": [" a ", "", None],
-        "f": [True, None, False],
-        "day": [datetime.date(2024, 2, 29), None, datetime.date(2025, 1, 1)], "void": [None, None, None],
-        "c": pl.Series(["p", "q", "p"], dtype=pl.Categorical),
-    })
+    frame = pl.DataFrame(
+        {
+            "n": [1, None, 3],
+            "x": [0.5, float("nan"), None],
+            "t": [" a ", "", None],
+            "f": [True, None, False],
+            "day": [datetime.date(2024, 2, 29), None, datetime.date(2025, 1, 1)],
+            "void": [None, None, None],
+            "c": pl.Series(["p", "q", "p"], dtype=pl.Categorical),
+        }
+    )
     frame.write_parquet(tmp_path / "t.parquet")
     frame.write_csv(tmp_path / "t.csv")
     parquet, text = read_table(tmp_path / "t.parquet"), read_table(tmp_path / "t.csv")
-    assert dict(parquet.kinds) == dict(text.kinds) == {
-        "n": "number", "x": "number", "t": "text", "f": "boolean", "day": "text", "void": "number", "c": "text"}
+    assert (
+        dict(parquet.kinds)
+        == dict(text.kinds)
+        == {"n": "number", "x": "number", "t": "text", "f": "boolean", "day": "text", "void": "number", "c": "text"}
+    )
     for name in parquet.names:
         np.testing.assert_array_equal(parquet[name], text[name])
     assert parquet["day"].tolist() == ["2024-02-29", None, "2025-01-01"]
@@ -196,6 +221,7 @@ def test_without_polars_the_remedy_is_named(csv, monkeypatch):
         if name == "polars":
             raise ModuleNotFoundError(name)
         return real(name, *rest)
+
     real = builtins.__import__
     monkeypatch.setattr(builtins, "__import__", no_polars)
     with pytest.raises(DataError, match=r'pip install "adjoint\[tables\]"'):

@@ -48,15 +48,18 @@ def test_the_same_on_every_machine():
     np.testing.assert_array_equal(held, sorted(np.random.default_rng(0).permutation(10)[:3]))
 
 
-@pytest.mark.parametrize(("arguments", "stratify", "message"), [
-    ((10, 1.0, 0), None, r"split: expected 0 <= validation_fraction < 1, got 1.0"),
-    ((10, float("nan"), 0), None, r"got nan"),
-    ((1, 0.5, 0), None, r"split: expected at least 2 rows to divide, got 1"),
-    ((0, 0.0, 0), None, r"got 0"),
-    ((3, 0.5, 0), ["a", "b"], r"split: expected 3 labels to stratify by, one for each row, got 2"),
-    ((3, 0.5, 0), [1.0, 1.0, float("nan")], r"got NaN; leave rows without a label out"),
-    ((4, 0.5, 0), ["a", "b", "c", "d"], r"got 4 classes in 4 rows; hold out fewer, or do not stratify"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "stratify", "message"),
+    [
+        ((10, 1.0, 0), None, r"split: expected 0 <= validation_fraction < 1, got 1.0"),
+        ((10, float("nan"), 0), None, r"got nan"),
+        ((1, 0.5, 0), None, r"split: expected at least 2 rows to divide, got 1"),
+        ((0, 0.0, 0), None, r"got 0"),
+        ((3, 0.5, 0), ["a", "b"], r"split: expected 3 labels to stratify by, one for each row, got 2"),
+        ((3, 0.5, 0), [1.0, 1.0, float("nan")], r"got NaN; leave rows without a label out"),
+        ((4, 0.5, 0), ["a", "b", "c", "d"], r"got 4 classes in 4 rows; hold out fewer, or do not stratify"),
+    ],
+)
 def test_what_cannot_be_split(arguments, stratify, message):
     with pytest.raises(DataError, match=message):
         split(*arguments, stratify=stratify)

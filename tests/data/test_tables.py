@@ -7,15 +7,18 @@ from adjoint.data import Table
 from adjoint.errors import DataError
 
 
-@pytest.mark.parametrize(("values", "kind", "expected"), [
-    ([1, 2.5, None], "number", [1, 2.5, np.nan]),
-    ([float("nan"), np.float32(2), ""], "number", [np.nan, 2, np.nan]),
-    (np.array([1, 2], dtype=np.uint8), "number", [1, 2]),
-    ([True, None, False], "boolean", [1, np.nan, 0]),
-    (np.array([True, False]), "boolean", [1, 0]),
-    ([None, None], "number", [np.nan, np.nan]),
-    ([], "number", []),
-])
+@pytest.mark.parametrize(
+    ("values", "kind", "expected"),
+    [
+        ([1, 2.5, None], "number", [1, 2.5, np.nan]),
+        ([float("nan"), np.float32(2), ""], "number", [np.nan, 2, np.nan]),
+        (np.array([1, 2], dtype=np.uint8), "number", [1, 2]),
+        ([True, None, False], "boolean", [1, np.nan, 0]),
+        (np.array([True, False]), "boolean", [1, 0]),
+        ([None, None], "number", [np.nan, np.nan]),
+        ([], "number", []),
+    ],
+)
 def test_numbers_and_booleans(values, kind, expected):
     table = Table.of({"a": values})
     assert table.kinds["a"] == kind
@@ -23,24 +26,31 @@ def test_numbers_and_booleans(values, kind, expected):
     assert table["a"].dtype == np.float64
 
 
-@pytest.mark.parametrize("values", [
-    [" x ", "", None, "y"], np.array(["x", "", " ", "y"]), ["x", float("nan"), None, "y"],
-])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [" x ", "", None, "y"],
+        np.array(["x", "", " ", "y"]),
+        ["x", float("nan"), None, "y"],
+    ],
+)
 def test_texts_are_stripped_and_the_empty_one_is_missing(values):
     table = Table.of({"a": values})
     assert table.kinds["a"] == "text"
     assert table["a"].tolist() == ["x", None, None, "y"]
 
 
-@pytest.mark.parametrize(("columns", "message"), [
-    ({"a": [1, "x"]},
-     r"table: column 'a': expected numbers, booleans or texts, one kind for all, got 1, 'x'"),
-    ({"a": [True, 2]}, r"got True, 2"),
-    ({"a": [b"x"]}, r"got b'x'"),
-    ({"a": [1j]}, r"got 1j"),
-    ({"a": [[1, 2], [3, 4]]}, r"expected values in one dimension, got shape \(2, 2\)"),
-    ({"a": [1], "b": [1, 2]}, r"table: expected columns of one length, got 'a' 1, 'b' 2"),
-])
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"a": [1, "x"]}, r"table: column 'a': expected numbers, booleans or texts, one kind for all, got 1, 'x'"),
+        ({"a": [True, 2]}, r"got True, 2"),
+        ({"a": [b"x"]}, r"got b'x'"),
+        ({"a": [1j]}, r"got 1j"),
+        ({"a": [[1, 2], [3, 4]]}, r"expected values in one dimension, got shape \(2, 2\)"),
+        ({"a": [1], "b": [1, 2]}, r"table: expected columns of one length, got 'a' 1, 'b' 2"),
+    ],
+)
 def test_what_is_no_column(columns, message):
     with pytest.raises(DataError, match=message):
         Table.of(columns)

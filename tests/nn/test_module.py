@@ -49,7 +49,7 @@ def test_what_is_found_and_its_paths():
     assert list(net.states()) == ["count"]
     assert list(net.modules()) == ["", "layers.0", "layers.1", "heads.left", "heads.right.1.0"]
     assert net.modules()[""] is net
-    assert repr(net) == "Block(18 parameters)"
+    assert repr(net) == "Block(16 parameters)"
 
 
 def test_what_is_added_later_is_found():

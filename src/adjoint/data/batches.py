@@ -13,8 +13,9 @@ from adjoint.errors import DataError
 Arrays = tuple[NDArray[Any], ...]
 
 
-def minibatches(arrays: Arrays, batch_size: int, *, rng: np.random.Generator | None = None,
-                drop_last: bool = False) -> Iterator[Arrays]:
+def minibatches(
+    arrays: Arrays, batch_size: int, *, rng: np.random.Generator | None = None, drop_last: bool = False
+) -> Iterator[Arrays]:
     """Pieces of `batch_size` rows, the same rows of every array.
 
     Parameters
@@ -65,16 +66,14 @@ def _common_length(arrays: object) -> int:
         raise DataError(f"minibatches: expected a tuple of arrays, as in (x, y), got {type(arrays).__name__}")
     for position, array in enumerate(arrays):
         if not isinstance(array, np.ndarray) or array.ndim == 0:
-            raise DataError(f"minibatches: expected arrays with rows, got {type(array).__name__} "
-                            f"(arrays[{position}])")
+            raise DataError(f"minibatches: expected arrays with rows, got {type(array).__name__} (arrays[{position}])")
     lengths = [len(array) for array in arrays]
     if len(set(lengths)) > 1:
-        raise DataError(f"minibatches: expected arrays of one length, got {', '.join(map(str, lengths))} "
-                        "rows")
+        raise DataError(f"minibatches: expected arrays of one length, got {', '.join(map(str, lengths))} rows")
     return lengths[0]
 
 
 def _pieces(arrays: Arrays, starts: range, size: int, order: NDArray[np.int64] | None) -> Iterator[Arrays]:
     for start in starts:
-        rows = slice(start, start + size) if order is None else order[start:start + size]
+        rows = slice(start, start + size) if order is None else order[start : start + size]
         yield tuple(array[rows] for array in arrays)

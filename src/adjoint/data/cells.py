@@ -50,8 +50,9 @@ def column_of_values(where: str, values: pl.Series) -> tuple[Kind, Values]:
     if values.dtype in (pl.String, pl.Categorical, pl.Enum, pl.Date, pl.Datetime, pl.Time):
         texts = _stripped(values.cast(pl.String))
         return ("number", _floats(texts)) if _is_all_missing(texts) else ("text", _objects(texts))
-    raise DataError(f"{where}: expected numbers, booleans, texts or dates, got {values.dtype}; "
-                    "leave the column out of the file")
+    raise DataError(
+        f"{where}: expected numbers, booleans, texts or dates, got {values.dtype}; leave the column out of the file"
+    )
 
 
 def _as_it_looks(cells: pl.Series) -> tuple[Kind, Values]:

@@ -44,9 +44,11 @@ class CsvText:
             if not row:
                 blank.append(index)
             elif len(row) != len(self.header):
-                raise DataError(f"{self.source}: expected {len(self.header)} values in every row, as in the "
-                                f"header, got {len(row)} in line {line}; a value that holds "
-                                f"{self.separator!r} needs quotes around it")
+                raise DataError(
+                    f"{self.source}: expected {len(self.header)} values in every row, as in the "
+                    f"header, got {len(row)} in line {line}; a value that holds "
+                    f"{self.separator!r} needs quotes around it"
+                )
         return blank
 
 
@@ -75,5 +77,7 @@ def _records(source: str, text: str, separator: str) -> Iterator[tuple[int, list
 def _check_names(source: str, header: tuple[str, ...]) -> None:
     repeated = [name for name, times in Counter(header).items() if times > 1]
     if repeated:
-        raise DataError(f"{source}: expected a name for each column in the first line, each once, got "
-                        f"{listed(repeated)} more than once")
+        raise DataError(
+            f"{source}: expected a name for each column in the first line, each once, got "
+            f"{listed(repeated)} more than once"
+        )

@@ -77,8 +77,7 @@ class Description:
         return Description(self._entry(key, dict, "an object"), f"{self.where}: {key}")
 
     def parts(self, key: str) -> list[Description]:
-        return [Description(item, f"{self.where}: {key}[{index}]")
-                for index, item in enumerate(self.items(key))]
+        return [Description(item, f"{self.where}: {key}[{index}]") for index, item in enumerate(self.items(key))]
 
     def _entry(self, key: str, types: Any, expected: str) -> Any:
         if key not in self.data:

@@ -69,9 +69,16 @@ class Encoder:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def fit(cls, table: Table, *, target: str, task: Literal["auto"] | Task = "auto",
-            ignore: Iterable[str] = (), class_weight: ClassWeight | None = None,
-            max_categories: int = 32) -> Encoder:
+    def fit(
+        cls,
+        table: Table,
+        *,
+        target: str,
+        task: Literal["auto"] | Task = "auto",
+        ignore: Iterable[str] = (),
+        class_weight: ClassWeight | None = None,
+        max_categories: int = 32,
+    ) -> Encoder:
         """Learn from a table how its columns become numbers.
 
         Every column but the target is a feature, except those in `ignore`, a column without a name (the row
@@ -125,8 +132,9 @@ class Encoder:
         names = [name for name in table.names if name not in ignored]
         features, notes = _fit_features(table, names, max_categories)
         if not features:
-            raise DataError(f"{table.source}: expected a column to learn from besides {target!r}, got "
-                            f"{'; '.join(notes) or 'none'}")
+            raise DataError(
+                f"{table.source}: expected a column to learn from besides {target!r}, got {'; '.join(notes) or 'none'}"
+            )
         return cls(tuple(features), fitted, tuple(notes))
 
     @property
@@ -236,8 +244,14 @@ class Encoder:
 
     def to_json(self) -> dict[str, Any]:
         """A description of plain JSON values, from which `from_json` makes an equal encoder."""
-        return {"format": FORMAT, "version": VERSION, "task": self.task, "target": self.target.to_json(),
-                "features": [feature.to_json() for feature in self.features], "notes": list(self.notes)}
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "task": self.task,
+            "target": self.target.to_json(),
+            "features": [feature.to_json() for feature in self.features],
+            "notes": list(self.notes),
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Encoder:
@@ -263,8 +277,9 @@ class Encoder:
         description = Description(data, "encoder")
         description.choice("format", (FORMAT,))
         if description.number("version") != VERSION:
-            raise DataError(f"encoder: expected version {VERSION}, got {shown(data['version'])}; it was "
-                            "saved by another adjoint")
+            raise DataError(
+                f"encoder: expected version {VERSION}, got {shown(data['version'])}; it was saved by another adjoint"
+            )
         task = description.choice("task", ("classification", "regression"))
         read_target = ClassTarget.from_json if task == "classification" else NumberTarget.from_json
         target = read_target(description.part("target"))
@@ -280,8 +295,10 @@ class Encoder:
             spare = [name for name in table.names if name not in self.kinds]
             hint = next(filter(None, (suggestion(name, spare) for name in absent)), "")
             found = len(self.features) - len(absent)
-            raise DataError(f"{table.source}: expected the {len(self.features)} feature columns fitted on, "
-                            f"got {found} of them, without {listed(absent)}{hint}")
+            raise DataError(
+                f"{table.source}: expected the {len(self.features)} feature columns fitted on, "
+                f"got {found} of them, without {listed(absent)}{hint}"
+            )
 
 
 def _column(table: Table, part: Feature | Target) -> Column:
@@ -305,8 +322,9 @@ def _fit_target(table: Table, name: str, task: str, weight: ClassWeight | None) 
     if column.kind != "number":
         raise column.error("numbers for a regression", f"a {column.kind} column", 0)
     if weight is not None:
-        raise DataError("Encoder.fit: expected class weights for a classification only, got a regression "
-                        "(class_weight)")
+        raise DataError(
+            "Encoder.fit: expected class weights for a classification only, got a regression (class_weight)"
+        )
     return NumberTarget.fit(column)
 
 
@@ -340,8 +358,10 @@ def _note_on_cut(column: Column, limit: int) -> list[str]:
     distinct = len(set(column.present))
     if distinct <= limit:
         return []
-    return [f"column {column.name!r} has {distinct} different texts: all but the {limit} most frequent count "
-            f"as unknown{_number_hint(column)}"]
+    return [
+        f"column {column.name!r} has {distinct} different texts: all but the {limit} most frequent count "
+        f"as unknown{_number_hint(column)}"
+    ]
 
 
 def _number_hint(column: Column) -> str:

@@ -57,8 +57,13 @@ class NumberFeature:
             out[:, 1] = absent
 
     def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, "kind": self.kind, "mean": self.mean, "scale": self.scale,
-                "indicator": self.indicator}
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "mean": self.mean,
+            "scale": self.scale,
+            "indicator": self.indicator,
+        }
 
     @classmethod
     def from_json(cls, data: Description) -> NumberFeature:
@@ -100,8 +105,7 @@ class TextFeature:
         out[np.arange(len(values)), hot] = 1.0
 
     def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, "kind": self.kind, "categories": list(self.categories),
-                "missing": self.missing}
+        return {"name": self.name, "kind": self.kind, "categories": list(self.categories), "missing": self.missing}
 
     @classmethod
     def from_json(cls, data: Description) -> TextFeature:

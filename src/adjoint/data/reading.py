@@ -67,14 +67,15 @@ def read_table(path: str | PathLike[str], *, kinds: Mapping[str, Kind] | None = 
     source = str(path)
     reader = _READERS.get(Path(path).suffix.lower())
     if reader is None:
-        raise DataError(f"{source}: expected a file ending in .csv, .parquet or .pq, got "
-                        f"{shown(Path(path).suffix)}")
+        raise DataError(f"{source}: expected a file ending in .csv, .parquet or .pq, got {shown(Path(path).suffix)}")
     columns = reader(source, _content(source), kinds or {})
-    table = Table({name: column for name, (_, column) in columns.items()},
-                  {name: kind for name, (kind, _) in columns.items()}, source)
+    table = Table(
+        {name: column for name, (_, column) in columns.items()},
+        {name: kind for name, (kind, _) in columns.items()},
+        source,
+    )
     if table.rows == 0:
-        raise DataError(f"{source}: expected at least one row of data, got column names only "
-                        f"({listed(table.names)})")
+        raise DataError(f"{source}: expected at least one row of data, got column names only ({listed(table.names)})")
     return table
 
 
@@ -94,8 +95,10 @@ def _polars() -> Any:
     try:
         import polars
     except ImportError:
-        raise DataError("read_table: expected polars, which reads CSV and Parquet, got no such package; "
-                        'pip install "adjoint[tables]"') from None
+        raise DataError(
+            "read_table: expected polars, which reads CSV and Parquet, got no such package; "
+            'pip install "adjoint[tables]"'
+        ) from None
     return polars
 
 
@@ -104,8 +107,7 @@ def _parquet(source: str, content: bytes, kinds: Mapping[str, Kind]) -> Columns:
     try:
         frame = pl.read_parquet(io.BytesIO(content))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        raise DataError(f"{source}: expected a Parquet file, got one that cannot be read "
-                        f"({_reason(error)})") from None
+        raise DataError(f"{source}: expected a Parquet file, got one that cannot be read ({_reason(error)})") from None
     from adjoint.data.cells import column_of_values
 
     return {name: column_of_values(f"{source}: column {name!r}", frame[name]) for name in frame.columns}
@@ -118,8 +120,10 @@ def _csv(source: str, content: bytes, kinds: Mapping[str, Kind]) -> Columns:
     frame = _without_blank_lines(structure, _cells(structure, content))
     from adjoint.data.cells import column_of_cells
 
-    return {name: column_of_cells(f"{source}: column {name!r}", frame.to_series(position), kinds.get(name))
-            for position, name in enumerate(structure.header)}
+    return {
+        name: column_of_cells(f"{source}: column {name!r}", frame.to_series(position), kinds.get(name))
+        for position, name in enumerate(structure.header)
+    }
 
 
 def _cells(structure: CsvText, content: bytes) -> polars.DataFrame:
@@ -130,11 +134,11 @@ def _cells(structure: CsvText, content: bytes) -> polars.DataFrame:
         frame: polars.DataFrame = pl.read_csv(source, infer_schema=False, separator=structure.separator)
     except pl.exceptions.PolarsError as error:
         structure.blank_rows()  # says which line is too long or badly quoted, where that is the reason
-        raise DataError(f"{structure.source}: expected a CSV file, got one that cannot be read "
-                        f"({_reason(error)})") from None
+        raise DataError(
+            f"{structure.source}: expected a CSV file, got one that cannot be read ({_reason(error)})"
+        ) from None
     if frame.width != len(structure.header):
-        raise DataError(f"{structure.source}: expected column names as CSV quotes them, got "
-                        f"{listed(structure.header)}")
+        raise DataError(f"{structure.source}: expected column names as CSV quotes them, got {listed(structure.header)}")
     return frame
 
 
@@ -154,4 +158,7 @@ def _reason(error: BaseException) -> str:
 
 
 _READERS: dict[str, Callable[[str, bytes, Mapping[str, Kind]], Columns]] = {
-    ".csv": _csv, ".parquet": _parquet, ".pq": _parquet}
+    ".csv": _csv,
+    ".parquet": _parquet,
+    ".pq": _parquet,
+}

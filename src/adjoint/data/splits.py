@@ -18,8 +18,9 @@ from adjoint.errors import DataError
 Indices = NDArray[np.int64]
 
 
-def split(n: int, validation_fraction: float, seed: int, *,
-          stratify: Iterable[object] | None = None) -> tuple[Indices, Indices]:
+def split(
+    n: int, validation_fraction: float, seed: int, *, stratify: Iterable[object] | None = None
+) -> tuple[Indices, Indices]:
     """Indices of the rows to train on and of the rows to hold out.
 
     size = round(n · fraction), at least 1 and at most n − 1 where the fraction is not 0; per class the share
@@ -92,8 +93,10 @@ def _shares(counts: Indices, size: int) -> Indices:
     """Rows to take of each class: whole part of its share, then one more by largest remainder."""
     spare = counts - 1
     if size > spare.sum():
-        raise DataError(f"split: expected classes with rows to spare for {size} held-out rows, got "
-                        f"{len(counts)} classes in {counts.sum()} rows; hold out fewer, or do not stratify")
+        raise DataError(
+            f"split: expected classes with rows to spare for {size} held-out rows, got "
+            f"{len(counts)} classes in {counts.sum()} rows; hold out fewer, or do not stratify"
+        )
     quota = counts * size / counts.sum()
     taken: Indices = np.minimum(np.floor(quota).astype(np.int64), spare)
     while (short := size - int(taken.sum())) > 0:

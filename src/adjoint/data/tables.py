@@ -118,8 +118,11 @@ class Table:
         [1.0, nan]
         """
         made = {name: _column(f"{source}: column {name!r}", values) for name, values in columns.items()}
-        return cls({name: column for name, (_, column) in made.items()},
-                   {name: kind for name, (kind, _) in made.items()}, source)
+        return cls(
+            {name: column for name, (_, column) in made.items()},
+            {name: kind for name, (kind, _) in made.items()},
+            source,
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -131,8 +134,9 @@ class Table:
 
     def __getitem__(self, name: str) -> Values:
         if name not in self.columns:
-            raise DataError(f"{self.source}: expected a column {name!r}, got {listed(self.names)}"
-                            f"{suggestion(name, self.names)}")
+            raise DataError(
+                f"{self.source}: expected a column {name!r}, got {listed(self.names)}{suggestion(name, self.names)}"
+            )
         return self.columns[name]
 
     def column(self, name: str) -> Column:

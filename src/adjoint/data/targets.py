@@ -70,17 +70,20 @@ def target_column(table: Table, target: str) -> Column:
         check_finite(column)
     distinct = set(column.values.tolist())
     if len(distinct) < 2:
-        raise DataError(f"{column.where}: expected a target of two different values or more, "
-                        f"got {listed(distinct)} only")
+        raise DataError(
+            f"{column.where}: expected a target of two different values or more, got {listed(distinct)} only"
+        )
     return column
 
 
 def complete(column: Column) -> Column:
     """The column, if it has a value in every row."""
     if len(absent := np.flatnonzero(column.missing)):
-        raise DataError(f"{column.where}: expected a target in every row, got {len(absent)} of "
-                        f"{len(column.values)} missing (first: {column.row(absent[0])}); fill them in, or "
-                        f"leave those rows out with table.drop_missing({column.name!r})")
+        raise DataError(
+            f"{column.where}: expected a target in every row, got {len(absent)} of "
+            f"{len(column.values)} missing (first: {column.row(absent[0])}); fill them in, or "
+            f"leave those rows out with table.drop_missing({column.name!r})"
+        )
     return column
 
 
@@ -116,8 +119,10 @@ class ClassTarget:
             output = output.argmax(axis=1)
         classes = len(self.labels)
         if output.ndim != 1 or not np.isin(output, np.arange(classes)).all():
-            raise DataError(f"Encoder.decode: expected class numbers 0 to {classes - 1} of shape (n,), or "
-                            f"scores of shape (n, {classes}), got shape {output.shape}")
+            raise DataError(
+                f"Encoder.decode: expected class numbers 0 to {classes - 1} of shape (n,), or "
+                f"scores of shape (n, {classes}), got shape {output.shape}"
+            )
         return np.asarray(self.labels)[output.astype(np.int64)]
 
     def to_json(self) -> dict[str, Any]:
@@ -184,20 +189,24 @@ def _labels(kind: Kind, values: list[Any]) -> tuple[Label, ...]:
 def _check_classes(column: Column, counts: Counter[Any]) -> None:
     rows = len(column.values)
     if len(counts) == rows > MOST_WHOLE_NUMBER_CLASSES:
-        raise DataError(f"{column.where}: expected classes that repeat, got a different value in each of "
-                        f"{rows} rows; is it a name or an id?")
+        raise DataError(
+            f"{column.where}: expected classes that repeat, got a different value in each of "
+            f"{rows} rows; is it a name or an id?"
+        )
     if column.kind == "number" and max(map(abs, counts)) > LARGEST_EXACT:
-        raise DataError(f"{column.where}: expected classes that float64 tells apart, got numbers beyond "
-                        "2**53; read the column as text")
+        raise DataError(
+            f"{column.where}: expected classes that float64 tells apart, got numbers beyond "
+            "2**53; read the column as text"
+        )
 
 
-def _weights(labels: tuple[Label, ...], counts: list[int],
-             wish: ClassWeight | None) -> tuple[float, ...] | None:
+def _weights(labels: tuple[Label, ...], counts: list[int], wish: ClassWeight | None) -> tuple[float, ...] | None:
     if wish is None or not isinstance(wish, str):
         return None if wish is None else _chosen_weights(labels, wish)
     if wish != "balanced":
-        raise DataError("Encoder.fit: expected 'balanced' or a weight for each label, got "
-                        f"{shown(wish)} (class_weight)")
+        raise DataError(
+            f"Encoder.fit: expected 'balanced' or a weight for each label, got {shown(wish)} (class_weight)"
+        )
     return tuple(sum(counts) / (len(counts) * count) for count in counts)
 
 
@@ -205,8 +214,7 @@ def _chosen_weights(labels: tuple[Label, ...], wish: Mapping[Any, float]) -> tup
     """The weight of each label, 1 where none is given; a command line writes a label as text."""
     keys = {key for label in labels for key in (label, str(label))}
     if strange := [key for key in wish if key not in keys]:
-        raise DataError(f"Encoder.fit: expected weights for {listed(labels)}, got {listed(strange)} "
-                        "(class_weight)")
+        raise DataError(f"Encoder.fit: expected weights for {listed(labels)}, got {listed(strange)} (class_weight)")
     weights = tuple(float(wish.get(label, wish.get(str(label), 1.0))) for label in labels)
     if not all(0 < weight < np.inf for weight in weights):
         raise DataError(f"Encoder.fit: expected positive weights, got {listed(weights)} (class_weight)")

@@ -135,8 +135,9 @@ class Module:
         for path, state in leaves.items():
             if np.shape(arrays[path]) != state.shape:
                 raise ShapeError(f"load_arrays: expected shape {state.shape} for {path}, got {np.shape(arrays[path])}")
+        values = {path: state.fitted(arrays[path]) for path, state in leaves.items()}
         for path, state in leaves.items():
-            state.assign(arrays[path])
+            state.replace(values[path])
 
 
 def _found(root: Module, kind: type[Kind]) -> dict[str, Kind]:
