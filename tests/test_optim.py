@@ -102,6 +102,25 @@ def test_a_parameter_outside_the_loss_is_left_alone():
     np.testing.assert_array_equal(other.value, held)
 
 
+@pytest.mark.parametrize("make", [optim.SGD, optim.RMSprop, optim.Adam])
+def test_frozen_parameters_and_their_buffers_stay(make):
+    """Also where one was frozen after its gradient had come, and it moves again once it is free."""
+    net = nn.Linear(3, 2)
+    optimizer = make(net)
+    nn.l2(net(np.ones((1, 3)))).backward()
+    net.freeze("weight")
+    before, bias = net.arrays(), net.bias.value
+    states = {path: s.value for path, s in optimizer.state().items() if path.startswith("weight")}
+    optimizer.step()
+    assert np.array_equal(net.weight.value, before["weight"])
+    assert (net.bias.value != bias).all()
+    assert all(np.array_equal(optimizer.state()[path].value, value) for path, value in states.items())
+    net.unfreeze("weight")
+    nn.l2(net(np.ones((1, 3)))).backward()
+    optimizer.step()
+    assert (net.weight.value != before["weight"]).all()
+
+
 def test_what_was_recorded_keeps_the_old_value():
     w = ad.Parameter(W0)
     optimizer = optim.SGD([w], lr=0.1)

@@ -30,6 +30,10 @@ from adjoint.tensor import (
 )
 
 
+_getframe: Final = sys._getframe
+_mode: Final = MODE.get
+
+
 class State(Tensor):
     """A leaf with a name whose value can be assigned: a buffer, a counter, a learning rate. Gets no gradient.
 
@@ -236,13 +240,19 @@ def tensor(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     if type(value) is float and dtype is None:
         # what `record` does, written out: the leaves are half of the nodes of a small circuit
         t: Any = new(Tensor)
-        t._value, t._rule, t._inputs, t._params, t._name, t._grad = value, LEAF, (), NO_PARAMS, name, None
+        t._value = value
+        t._rule = LEAF
+        t._inputs = ()
+        t._params = NO_PARAMS
+        t._name = name
+        t._grad = None
         t._id = next_id()
-        frame = sys._getframe(1)
+        frame = _getframe(1)
         while IN_LIBRARY[frame.f_code.co_filename] and frame.f_back is not None:
             frame = frame.f_back
-        t._code, t._offset = frame.f_code, frame.f_lasti
-        current = MODE.get()
+        t._code = frame.f_code
+        t._offset = frame.f_lasti
+        current = _mode()
         t._scope = None if current is None else current.scope
         return t  # type: ignore[no-any-return]
     stored = _copied(value, dtype, "tensor")

@@ -16,9 +16,11 @@ LAYERS = {
     "LeakyReLU(0.2)": (nn.LeakyReLU(0.2), [-0.6, -0.1, 0.5, 2], [0.2, 0.2, 1, 1]),
     "ELU(1.0)": (nn.ELU(), [np.exp(-3) - 1, np.exp(-0.5) - 1, 0.5, 2], [np.exp(-3), np.exp(-0.5), 1, 1]),
     "ELU(0.5)": (
-        nn.ELU(0.5), [0.5 * (np.exp(-3) - 1), 0.5 * (np.exp(-0.5) - 1), 0.5, 2], [0.5 * np.exp(-3), 0.5 * np.exp(-0.5), 1, 1],
+        nn.ELU(0.5),
+        [0.5 * (np.exp(-3) - 1), 0.5 * (np.exp(-0.5) - 1), 0.5, 2],
+        [0.5 * np.exp(-3), 0.5 * np.exp(-0.5), 1, 1],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", LAYERS)

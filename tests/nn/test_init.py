@@ -42,7 +42,7 @@ def spread_after(layers, activation, init):
 
 
 def test_signals_stay_alive_over_ten_layers():
-    """He for rectifiers keeps the root mean square near its start, where Xavier loses a half of it every other layer."""
+    """He for rectifiers keeps the root mean square near its start; Xavier there loses a factor of √2 in every layer."""
     he, xavier = spread_after(10, nn.ReLU(), "he"), spread_after(10, nn.ReLU(), "xavier")
     assert 0.4 < he < 2.5
     assert xavier == pytest.approx(he * 2**-5, rel=0.05)

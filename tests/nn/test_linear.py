@@ -16,11 +16,17 @@ def test_linear_by_hand():
     layer.bias.assign([1.0, -2.0])
     out = layer(X)
     expected = np.array([[sum(x[i] * layer.weight.value[i, j] for i in range(3)) for j in range(2)] for x in X])
-    np.testing.assert_allclose(out.value, expected + [1.0, -2.0], rtol=1e-13)
+    np.testing.assert_allclose(out.value, expected + np.array([1.0, -2.0]), rtol=1e-13)
     upstream = RNG.normal(size=(5, 2))
     out.backward(upstream)
     np.testing.assert_allclose(layer.weight.grad, X.T @ upstream, rtol=1e-12)
     np.testing.assert_allclose(layer.bias.grad, upstream.sum(axis=0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(3, 2, dtype="float64"), nn.Maxout(3, 2, 4, dtype="float64")])
+def test_gradients_against_differences(layer):
+    """With respect to every parameter and the input, of second order, too."""
+    ad.gradcheck(lambda layer, x: (layer(x) ** 2).sum(), layer, X, order=2)
 
 
 @pytest.mark.parametrize("shape", [(3,), (1, 3), (0, 3), (2, 4, 3)])

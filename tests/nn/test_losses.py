@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
@@ -96,6 +98,62 @@ def test_penalties():
     assert nn.l2([]) == 0.0
 
 
+@pytest.mark.parametrize("classes", [2, 10, 1000])
+def test_equal_scores_cost_what_guessing_costs(classes):
+    scores, labels = np.zeros((3, classes)), [0, 1, classes - 1]
+    assert float(nn.cross_entropy(scores, labels)) == pytest.approx(np.log(classes), rel=1e-14)
+    assert float(nn.hinge_loss(scores, labels)) == pytest.approx(classes - 1, rel=1e-14)
+
+
+def test_gradients_of_hinge_at_its_kink_and_of_l1_at_zero_are_zero():
+    scores = ad.tensor([[2.0, 1.0], [0.0, 1.0]])
+    nn.hinge_loss(scores, [0, 0], reduction="sum").backward()
+    np.testing.assert_array_equal(scores.grad, [[0, 0], [-1, 1]])
+    w = ad.Parameter([-2.0, 0.0, 3.0])
+    nn.l1(w).backward()
+    np.testing.assert_array_equal(w.grad, [-1.0, 0.0, 1.0])
+
+
+def test_gradient_of_squared_loss_in_closed_form_on_both_sides():
+    prediction, target = ad.tensor(S), ad.tensor(np.ones((6, 4)))
+    nn.squared_loss(prediction, target).backward()
+    np.testing.assert_allclose(prediction.grad, 2 * (S - 1) / 24, rtol=1e-14)
+    np.testing.assert_allclose(target.grad, -2 * (S - 1) / 24, rtol=1e-14)
+
+
+GRADCHECKED = {
+    "cross_entropy, weighted": lambda s: nn.cross_entropy(s, Y, weight=[0.5, 2.0, 1.0, 4.0]),
+    "cross_entropy, row by row": lambda s: nn.cross_entropy(s, Y, weight=[0.5, 2.0, 1.0, 4.0], reduction="none"),
+    "hinge with a margin": lambda s: nn.hinge_loss(s, Y, margin=0.3, reduction="none"),
+    "squared, both sides": lambda s: nn.squared_loss(s[:, :2], s[:, 2:], reduction="none"),
+    "l2": lambda s: nn.l2([s, s[0]]),
+    "l1": nn.l1,
+}
+
+
+@pytest.mark.parametrize("name", GRADCHECKED)
+def test_gradients_against_differences(name):
+    ad.gradcheck(GRADCHECKED[name], S, order=2)
+
+
+def test_a_weight_of_two_is_a_row_twice():
+    twice = np.concatenate([S, S[4:5]]), np.append(Y, Y[4])
+    weighted = nn.cross_entropy(S, Y, weight=[1.0, 1.0, 2.0, 1.0])
+    assert float(weighted) == pytest.approx(float(nn.cross_entropy(*twice)), rel=1e-13)
+    plain = float(nn.cross_entropy(S, Y))
+    assert float(nn.cross_entropy(S, Y, weight=[3] * 4)) == pytest.approx(plain, rel=1e-14)
+
+
+@pytest.mark.parametrize("loss", [nn.cross_entropy, nn.hinge_loss])
+def test_labels_of_any_integer_kind_and_scores_of_any_dtype(loss):
+    for labels in (Y.astype(np.int8), Y.astype(np.uint8), Y.tolist(), ad.tensor(Y)):
+        assert float(loss(S, labels)) == float(loss(S, Y))
+    scores = ad.tensor(S.astype(np.float32))
+    result = loss(scores, Y)
+    result.backward()
+    assert result.dtype == scores.grad.dtype == np.float32
+
+
 # --- labels that are none ---------------------------------------------------------------------------------------------
 
 
@@ -129,3 +187,42 @@ def test_labels_that_change_afterwards_do_not_change_the_gradient():
     labels[:] = 0
     loss.backward()
     np.testing.assert_allclose(scores.grad, (softmax(S, axis=1) - np.eye(4)[Y]) / 6, rtol=1e-9)
+
+
+SCORES = ad.tensor(S)
+MESSAGES = {
+    "a label": (
+        lambda: nn.cross_entropy(SCORES, [0, 1, 2, 3, 2**40, 0]),
+        "cross_entropy: expected labels from 0 to 3 (scores have 4 classes), got 1099511627776 at row 4, at FILE:LINE",
+    ),
+    "a length": (
+        lambda: nn.hinge_loss(SCORES, Y[:5]),
+        "hinge_loss: expected scores (n, classes) and labels (n,), got (6, 4) and (5,), at FILE:LINE",
+    ),
+    "one-hot rows": (
+        lambda: nn.cross_entropy(SCORES, np.eye(4)[Y]),
+        "cross_entropy: expected scores (n, classes) and labels (n,), got (6, 4) and (6, 4), at FILE:LINE; turn "
+        "one-hot rows into labels with .argmax(axis=1)",
+    ),
+    "a kind": (
+        lambda: nn.hinge_loss(SCORES, Y + 0.0),
+        "hinge_loss: expected integer labels, got float64, at FILE:LINE; convert with labels.astype(int)",
+    ),
+    "targets": (
+        lambda: nn.squared_loss(ad.tensor(np.zeros((6, 1))), np.zeros(6)),
+        "squared_loss: expected prediction and target of one shape, got (6, 1) and (6,), at FILE:LINE; reshape one of "
+        "them, for example target.reshape(prediction.shape)",
+    ),
+    "a reduction": (
+        lambda: nn.squared_loss(SCORES, S, reduction="average"),
+        "squared_loss: expected reduction='mean', 'sum' or 'none', got 'average', at FILE:LINE",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_messages_word_by_word(name):
+    call, expected = MESSAGES[name]
+    with pytest.raises(ad.AdjointError) as caught:
+        call()
+    assert re.sub(r"\S*test_losses\.py:\d+", "FILE:LINE", str(caught.value)) == expected
