@@ -211,14 +211,15 @@ def _first_line(module: ModuleType) -> str:
 
 def command_line() -> str:
     """The text of the page of the `adjoint` command: its help, and that of its commands."""
-    from adjoint.cli import COMMANDS, commands
+    from adjoint.cli import COMMANDS, HELP, commands
 
-    root = click.Context(commands, info_name="adjoint", terminal_width=100, max_content_width=100)
+    width: dict[str, Any] = {"terminal_width": 100, "max_content_width": 100} | HELP
+    root = click.Context(commands, info_name="adjoint", **width)
     parts = ["# Command line", f"```text\n{commands.get_help(root)}\n```"]
     for name in COMMANDS:
         command = commands.get_command(root, name)
         assert command is not None, "COMMANDS names every command"
-        said = command.get_help(click.Context(command, root, name, terminal_width=100, max_content_width=100))
+        said = command.get_help(click.Context(command, root, name, **width))
         parts += [f"## adjoint {name}", f"```text\n{said}\n```"]
     return "\n\n".join(parts) + "\n"
 

@@ -159,6 +159,7 @@ def test_micro_batches_add_up_to_the_batch():
         (lambda: optim.SGD([ad.Parameter(1.0)], lr=0.0), "expected a positive lr, got 0.0"),
         (lambda: optim.SGD([ad.Parameter(1.0)], lr=float("nan")), "expected a positive lr, got nan"),
         (lambda: optim.SGD([ad.Parameter(1.0)], momentum=1.0), "expected momentum from 0 to below 1, got 1.0"),
+        (lambda: optim.SGD([ad.Parameter(1.0)], weight_decay=-0.1), "expected weight_decay from 0 on, got -0.1"),
         (lambda: optim.Adam([ad.tensor(1.0)]), "expected a module or Parameters, got Tensor"),
         (lambda: optim.Adam([]), "expected at least one Parameter, got none"),
         (lambda: optim.Adam(3), "expected a module or Parameters, got int"),

@@ -29,7 +29,6 @@ from adjoint.tensor import (
     record,
 )
 
-
 _getframe: Final = sys._getframe
 _mode: Final = MODE.get
 
@@ -111,10 +110,20 @@ class State(Tensor):
         return node
 
     def fresh_read(self) -> Tensor:
-        """A new node that reads this leaf, active if the leaf is trainable."""
-        kind, rule = (Tensor, READ) if self._trainable else (Constant, LEAF)
-        node: Tensor = record(new(kind), rule, self._value, (self,), NO_PARAMS, self._name)
-        return node
+        """A new node that reads this leaf, active if the leaf is trainable; its origin is where the leaf was made."""
+        node: Any = new(Tensor if self._trainable else Constant)
+        node._value = self._value
+        node._rule = READ if self._trainable else LEAF
+        node._inputs = (self,)
+        node._params = NO_PARAMS
+        node._name = self._name
+        node._grad = None
+        node._id = next_id()
+        node._code = self._code
+        node._offset = self._offset
+        current = _mode()
+        node._scope = None if current is None else current.scope
+        return node  # type: ignore[no-any-return]
 
     def named(self, name: str) -> Tensor:
         """Give this leaf a name and return it."""

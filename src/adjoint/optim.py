@@ -138,7 +138,7 @@ class SGD(Optimizer):
     ) -> None:
         self.momentum = _fraction("momentum", momentum)
         self.nesterov = nesterov
-        self.weight_decay = float(weight_decay)
+        self.weight_decay = _not_negative("weight_decay", weight_decay)
         self.buffer_names = ("velocity",) if self.momentum else ()
         super().__init__(parameters, lr)
 
@@ -279,6 +279,12 @@ def _zeros_like(p: Parameter) -> Any:
 def _positive(name: str, value: float) -> float:
     if not value > 0.0 or value == float("inf"):
         raise AdjointError(f"optimiser: expected a positive {name}, got {value}{here()}")
+    return float(value)
+
+
+def _not_negative(name: str, value: float) -> float:
+    if not 0.0 <= value < float("inf"):
+        raise AdjointError(f"optimiser: expected {name} from 0 on, got {value}{here()}")
     return float(value)
 
 

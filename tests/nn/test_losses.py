@@ -226,3 +226,11 @@ def test_messages_word_by_word(name):
     with pytest.raises(ad.AdjointError) as caught:
         call()
     assert re.sub(r"\S*test_losses\.py:\d+", "FILE:LINE", str(caught.value)) == expected
+
+
+@pytest.mark.parametrize(
+    "weight", [[1.0, 2.0], np.ones((4, 1)), [0.0] * 4, [1.0, -1.0, 1.0, 1.0], [1.0, np.nan, 1.0, 1.0]]
+)
+def test_class_weights_that_are_none(weight):
+    with pytest.raises(ad.errors.ShapeError, match="expected a weight for each of the 4 classes"):
+        nn.cross_entropy(np.zeros((2, 4)), [0, 1], weight=weight)

@@ -61,7 +61,7 @@ def cross_entropy(scores: Any, labels: Any, *, weight: Any = None, reduction: st
     losses = softmax_cross_entropy.call(scores, checked)
     if weight is None:
         return _reduced(losses, reduction, "cross_entropy")
-    weights = np.asarray(weight)[checked].astype(_dtype(scores), copy=False)
+    weights = _class_weights(weight, _shape(scores)[1])[checked].astype(_dtype(scores), copy=False)
     if reduction == "mean":
         return total(losses * weights) / float(weights.sum())
     return _reduced(losses * weights, reduction, "cross_entropy")
@@ -195,6 +195,16 @@ def l1(parameters: Any) -> Any:
     return _summed(total(magnitude(p)) for p in _several(parameters))
 
 
+def _class_weights(weight: Any, classes: int) -> Array:
+    weights = np.asarray(weight.value if isinstance(weight, Tensor) else weight)
+    if weights.shape != (classes,) or weights.dtype.kind not in "fiu" or not (weights >= 0).all() or not weights.any():
+        raise ShapeError(
+            f"cross_entropy: expected a weight for each of the {classes} classes, none negative and not all 0, "
+            f"got shape {weights.shape}{here()}"
+        )
+    return weights
+
+
 def _several(parameters: Any) -> Iterable[Any]:
     if isinstance(parameters, Parametrised):
         return parameters.parameters().values()
@@ -242,7 +252,7 @@ def _labelled(loss: str, scores: Any, labels: Any) -> Array:
     if given.dtype.kind not in "iu":
         raise DTypeError(f"{loss}: expected integer labels, got {given.dtype}{here()}; convert with labels.astype(int)")
     checked = given.astype(np.intp)  # a copy: the owner may change his labels before the backward pass reads them
-    if given.size and checked.view(np.uintp).max() >= shape[1]:  # a negative label becomes a huge one
+    if given.size and np.maximum.reduce(checked.view(np.uintp)) >= shape[1]:  # a negative label becomes a huge one
         row = int(np.flatnonzero((given < 0) | (given >= shape[1]))[0])
         raise LabelError(
             f"{loss}: expected labels from 0 to {shape[1] - 1} (scores have {shape[1]} classes), "
