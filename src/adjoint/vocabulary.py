@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from types import ModuleType
 from typing import Any, Final
 
@@ -192,12 +192,17 @@ class _OverAxis:
 
     def count(self, x: Any) -> float:
         """Number of elements that one result comes from."""
-        return float(math.prod([x.shape[a] for a in self._axes]))
+        return _count(x.shape, self._axes)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         word: Callable[..., Any] = getattr(self._words, name)
         self.__dict__[name] = word  # the next time it is found without this detour
         return word
+
+
+@lru_cache(maxsize=4096)
+def _count(shape: tuple[int, ...], axes: tuple[int, ...]) -> float:
+    return float(math.prod([shape[a] for a in axes]))
 
 
 @cache

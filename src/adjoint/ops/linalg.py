@@ -43,27 +43,26 @@ def _transposed_fix(x, y):
 
 def _for_x(m, g, x, y):
     """g · yᵀ, with the axes that matmul adds to vectors."""
+    if len(x.shape) > 1 and len(y.shape) > 1:
+        return m.matmul(g, m.mT(y))
     if len(x.shape) == 1 and len(y.shape) == 1:
         return g * y
     if len(y.shape) == 1:  # the columns of the result were dropped
         return m.reshape(g, shape=(*g.shape, 1)) * y
-    if len(x.shape) == 1:
-        g = m.reshape(g, shape=(*g.shape[:-1], 1, g.shape[-1]))
-        product = m.matmul(g, m.mT(y))
-        return m.reshape(product, shape=(*product.shape[:-2], product.shape[-1]))
-    return m.matmul(g, m.mT(y))
+    product = m.matmul(m.reshape(g, shape=(*g.shape[:-1], 1, g.shape[-1])), m.mT(y))
+    return m.reshape(product, shape=(*product.shape[:-2], product.shape[-1]))
 
 
 def _for_y(m, g, x, y):
     """xᵀ · g, with the axes that matmul adds to vectors."""
+    if len(x.shape) > 1 and len(y.shape) > 1:
+        return m.matmul(m.mT(x), g)
     if len(x.shape) == 1 and len(y.shape) == 1:
         return g * x
     if len(x.shape) == 1:
         return m.reshape(x, shape=(x.shape[0], 1)) * m.reshape(g, shape=(*g.shape[:-1], 1, g.shape[-1]))
-    if len(y.shape) == 1:
-        product = m.matmul(m.mT(x), m.reshape(g, shape=(*g.shape, 1)))
-        return m.reshape(product, shape=product.shape[:-1])
-    return m.matmul(m.mT(x), g)
+    product = m.matmul(m.mT(x), m.reshape(g, shape=(*g.shape, 1)))
+    return m.reshape(product, shape=product.shape[:-1])
 
 
 @linear(symbol="@")
