@@ -4,8 +4,8 @@ A rule of an elementwise op is run once with `Text` operands, which write down w
 Python. From this come the fast call of an op and, per pattern of active inputs, the gradient carriers for scalars and
 for arrays. The text is made of the rules of ops only, never of anything that a user typed; it is compiled once.
 
-Why text: on (x + y)·z, interpreting the rules instead cost 1.1 µs more, and a scalar kept as a 0-d array 3.4 µs more,
-where the whole forward and backward takes about 3 µs.
+Why text: in a prototype, where (x + y)·z took 2.8 µs forward and backward, interpreting the rules instead cost 1.1 µs
+more, and a scalar kept as a 0-d array 3.4 µs more.
 
 Scalars follow Python's `math`, which raises where IEEE has an infinity or NaN; then the NumPy path is taken instead.
 """

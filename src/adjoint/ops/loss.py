@@ -1,7 +1,8 @@
 """A loss that is an op: the cross-entropy of a softmax, row by row.
 
 It could be a plain function of `logsumexp`, indexing and a difference, and its gradients would follow. As one op it
-takes one shift by the row's maximum instead of two passes, which halves its time in an eager training step.
+takes one shift by the row's maximum: forward and backward of 32 rows of 10 classes took 39 µs where the plain function
+took 51 µs.
 """
 
 from __future__ import annotations
