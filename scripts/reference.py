@@ -49,7 +49,7 @@ PAGES = (
         f"ops.{name}" for name in ("reduce", "shape", "index", "linalg", "loss", "functions", "random")
     )),
     Page("own-ops", "Ops of your own", "The decorators that make an op of a rule; see [add an op](../add-an-op.md).", (
-        "families", "op",
+        "families", "shaped", "op",
     )),
     Page("nn", "Networks", "`ad.nn`: modules, layers, losses, initialisers.", ("nn", "nn.init")),
     Page("optim", "Optimisers", "`ad.optim`", ("optim",)),

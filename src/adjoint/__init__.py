@@ -10,7 +10,7 @@ from typing import Any
 
 import adjoint.ops  # noqa: F401 (attaches operators and methods to Tensor)
 from adjoint.errors import AdjointError
-from adjoint.families import Select, elementwise, general, linear, reduction
+from adjoint.families import Select, elementwise, reduction
 from adjoint.gates import Gate, custom_vjp
 from adjoint.graph import Graph, Trace
 from adjoint.jacobian import Jacobian, hessian, jacobian
@@ -85,6 +85,7 @@ from adjoint.ops.shape import (
 )
 from adjoint.paths import Edge, ledger
 from adjoint.recording import no_grad
+from adjoint.shaped import general, linear
 from adjoint.tensor import Constant, Node, Tensor, attach
 from adjoint.transforms import grad, hvp, jvp, value_and_grad, vjp
 from adjoint.vocabulary import REGISTRY

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from adjoint.errors import AdjointError, GradientError
-from adjoint.families import General
 from adjoint.op import Abstract
 from adjoint.paths import gradients
 from adjoint.recording import here, mode
+from adjoint.shaped import General
 from adjoint.tensor import Tensor, as_array, leaf, owned, value_of
 from adjoint.vocabulary import TENSORS
 

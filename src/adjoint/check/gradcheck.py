@@ -17,8 +17,8 @@ import numpy as np
 
 from adjoint.check.point import Point, Values
 from adjoint.errors import GradientCheckError
-from adjoint.families import General
 from adjoint.recording import here
+from adjoint.shaped import General
 from adjoint.tensor import Array, Tensor, value_of
 from adjoint.transforms import jvp, vjp
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from adjoint.errors import DTypeError
-from adjoint.families import linear
 from adjoint.op import case
 from adjoint.recording import here
+from adjoint.shaped import linear
 from adjoint.tensor import Tensor
 
 

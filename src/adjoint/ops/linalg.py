@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from adjoint.families import linear
 from adjoint.op import case, shape_error
 from adjoint.ops.shape import reshape
+from adjoint.shaped import linear
 from adjoint.tensor import Tensor
 
 

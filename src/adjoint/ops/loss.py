@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from adjoint.families import general
 from adjoint.op import Abstract, case, shape_error
+from adjoint.shaped import general
 from adjoint.tensor import value_of
 
 

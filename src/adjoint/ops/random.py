@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from adjoint.errors import DTypeError
-from adjoint.families import general
 from adjoint.leaves import State
 from adjoint.op import Abstract, Op
 from adjoint.recording import here
+from adjoint.shaped import general
 from adjoint.tensor import Tensor
 
 NO_GRADIENT = "it is drawn at random; write mu + sigma * rng.normal(shape) to get a gradient for mu and sigma"

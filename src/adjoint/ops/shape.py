@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from adjoint.errors import DTypeError
-from adjoint.families import general, linear
 from adjoint.op import Abstract, case, shape_error
 from adjoint.recording import here
+from adjoint.shaped import general, linear
 from adjoint.tensor import Tensor
 
 
