@@ -22,6 +22,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from adjoint.errors import LabelError
+from adjoint.recording import here
+
 #: Every op by its name; filled by `op.py`.
 REGISTRY: Final[dict[str, Any]] = {}
 
@@ -80,6 +83,11 @@ def array_words(xp: ModuleType) -> Words:
         "stack": lambda *xs, axis: xp.stack(xs, axis=axis),
         "getitem": lambda x, key: xp.asarray(x)[key],
         "scatter_add": partial(_scatter_add, xp),
+        "take": partial(_take, xp),
+        "index_add": partial(_index_add, xp),
+        "take_along_axis": partial(_take_along_axis, xp),
+        "add_along_axis": partial(_add_along_axis, xp),
+        "check_labels": partial(_check_labels, xp),
         "uniform": lambda counter, seed, shape: _stream(xp, seed, counter).random(shape),
         "normal": lambda counter, seed, shape: _stream(xp, seed, counter).standard_normal(shape),
         "integers": lambda counter, seed, low, high, shape: _stream(xp, seed, counter).integers(low, high, shape),
@@ -156,6 +164,137 @@ def is_basic_index(key: Any) -> bool:
         if part is not None and part is not Ellipsis and not isinstance(part, slice | int | np.integer):
             return False
     return True
+
+
+# --- indices as operands --------------------------------------------------------------------------------------------
+
+
+def _whole(xp: ModuleType, indices: Any) -> Any:
+    """Indices in the dtype that arrays are indexed with; `[]`, which NumPy takes for floats, names nothing."""
+    array = xp.asarray(indices)
+    if array.dtype == xp.intp:
+        return array
+    if array.dtype.kind in "iu" or (array.dtype.kind == "f" and not array.size):
+        return array.astype(xp.intp)
+    raise TypeError(f"expected integer indices, got {array.dtype}")
+
+
+def _axis(axis: int, rank: int) -> int:
+    if not -rank <= axis < rank:
+        raise ValueError(f"expected an axis from {-rank} to {rank - 1}, got {axis}")
+    return axis % rank
+
+
+def _take(xp: ModuleType, x: Any, indices: Any, axis: int) -> Any:
+    array = xp.asarray(x)
+    return array.take(_whole(xp, indices), _axis(axis, array.ndim))
+
+
+@lru_cache(maxsize=64)
+def _lanes(xp: ModuleType, shape: tuple[int, ...], rank: int, axis: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Numbers along each axis before and after one, so shaped that as indices they broadcast to all of its lanes.
+
+    Kept for the next call: making them took as long as the indexing of 32 rows itself.
+    """
+    if rank != len(shape):
+        raise ValueError(f"expected as many axes as of the indices, got {len(shape)} and {rank}")
+    axis = _axis(axis, rank)
+    numbers = [xp.arange(n).reshape((-1,) + (1,) * (rank - 1 - i)) for i, n in enumerate(shape)]
+    return tuple(numbers[:axis]), tuple(numbers[axis + 1 :])
+
+
+def _take_along_axis(xp: ModuleType, x: Any, indices: Any, axis: int) -> Any:
+    x, indices = xp.asarray(x), _whole(xp, indices)
+    before, after = _lanes(xp, x.shape, indices.ndim, axis)
+    return x[(*before, indices, *after)]
+
+
+@lru_cache(maxsize=256)
+def _added_shapes(
+    xp: ModuleType, x: tuple[int, ...], indices: tuple[int, ...], axis: int, size: int
+) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
+    """What values and indices broadcast to, the shape of the result, and whether each lane has a single index."""
+    shape = xp.broadcast_shapes(x, indices)
+    axis = _axis(axis, len(x))
+    if len(x) != len(indices) or indices[axis] != shape[axis]:
+        raise ValueError(f"expected a value for each index, got {x} for {indices}")
+    return shape, (*shape[:axis], size, *shape[axis + 1 :]), shape[axis] == 1
+
+
+#: From so many elements on it pays to number places from 0 on: add.at then takes a quarter of its time.
+_FEW: Final = 512
+
+
+def _add_along_axis(xp: ModuleType, x: Any, indices: Any, axis: int, size: int) -> Any:
+    """Zeros with `x` added at the indices of each lane: an index that is named twice receives twice."""
+    x, indices = xp.asarray(x), _whole(xp, indices)
+    shape, result_shape, single = _added_shapes(xp, x.shape, indices.shape, axis, size)
+    before, after = _lanes(xp, result_shape, len(shape), axis)
+    result = xp.zeros(result_shape, x.dtype)
+    if single:  # no place is named twice: half the time
+        result[(*before, indices, *after)] = x
+        return result
+    if math.prod(shape) < _FEW:
+        xp.add.at(result, (*before, indices, *after), x)
+        return result
+    starts, step = _lane_starts(xp, result_shape, axis)
+    places = starts + _from_the_front(xp, indices, size) * step
+    xp.add.at(result.reshape(-1), _flat(xp, places, shape), _flat(xp, x, shape))
+    return result
+
+
+@lru_cache(maxsize=64)
+def _lane_starts(xp: ModuleType, shape: tuple[int, ...], axis: int) -> tuple[Any, int]:
+    """Where each lane along an axis starts in the flat array, and how far apart its entries are."""
+    before, after = _lanes(xp, shape, len(shape), axis)
+    parts = enumerate((*before, 0, *after))
+    return sum(part * math.prod(shape[i + 1 :]) for i, part in parts), math.prod(shape[axis % len(shape) + 1 :])
+
+
+def _flat(xp: ModuleType, x: Any, shape: tuple[int, ...]) -> Any:
+    return (x if x.shape == shape else xp.broadcast_to(x, shape)).reshape(-1)
+
+
+def _from_the_front(xp: ModuleType, indices: Any, size: int) -> Any:
+    """Indices from 0 on; those below 0 count from the end."""
+    if not indices.size or xp.maximum.reduce(indices.view(xp.uintp), axis=None) < size:  # a negative one becomes huge
+        return indices
+    outside = (indices < -size) | (indices >= size)
+    if outside.any():
+        raise IndexError(f"index {indices[outside][0]} is out of bounds for an axis of size {size}")
+    return xp.where(indices < 0, indices + size, indices)
+
+
+def _index_add(xp: ModuleType, x: Any, indices: Any, axis: int, size: int) -> Any:
+    """Zeros with `x` added at the numbers along an axis, which stand in x in place of that axis."""
+    x, indices = xp.asarray(x), _whole(xp, indices)
+    axis = _axis(axis, x.ndim - indices.ndim + 1)
+    before, middle = x.shape[:axis], x.shape[axis : axis + indices.ndim]
+    if middle != indices.shape:
+        raise ValueError(f"expected a value for each index, got {middle} for {indices.shape}")
+    after, count = x.shape[axis + indices.ndim :], indices.size
+    if x.size < _FEW:
+        result = xp.zeros((*before, size, *after), x.dtype)
+        xp.add.at(result, (slice(None),) * axis + (indices,), x)
+        return result
+    lanes = x.reshape((math.prod(before), count, math.prod(after)))
+    return _add_along_axis(xp, lanes, indices.reshape(1, count, 1), 1, size).reshape((*before, size, *after))
+
+
+def _check_labels(xp: ModuleType, labels: Any, classes: int, what: str) -> Any:
+    """The labels, copied: their owner may change them before the backward pass reads them."""
+    given = xp.asarray(labels)
+    if given.dtype.kind not in "iu":
+        raise TypeError(f"expected integer labels, got {given.dtype}")
+    checked = given.astype(xp.intp)
+    if given.size and xp.maximum.reduce(checked.view(xp.uintp), axis=None) >= classes:  # a negative one becomes huge
+        row = int(xp.flatnonzero((given < 0) | (given >= classes))[0])
+        raise LabelError(
+            f"{what}: expected labels from 0 to {classes - 1} (scores have {classes} classes), "
+            f"got {int(given.reshape(-1)[row])} at row {row}{here()}"
+        )
+    checked.flags.writeable = False
+    return checked
 
 
 ARRAYS: Final = array_words(np)

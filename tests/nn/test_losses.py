@@ -154,6 +154,74 @@ def test_labels_of_any_integer_kind_and_scores_of_any_dtype(loss):
     assert result.dtype == scores.grad.dtype == np.float32
 
 
+# --- labels as a tensor: an input of the graph -----------------------------------------------------------------------
+
+
+LABELLED = {
+    "cross_entropy": nn.cross_entropy,
+    "cross_entropy, weighted": lambda s, y: nn.cross_entropy(s, y, weight=[0.5, 2.0, 1.0, 4.0]),
+    "cross_entropy, row by row": lambda s, y: nn.cross_entropy(s, y, weight=[0.5, 2.0, 1.0, 4.0], reduction="none"),
+    "hinge_loss": nn.hinge_loss,
+    "hinge_loss, row by row": lambda s, y: nn.hinge_loss(s, y, margin=0.25, reduction="none"),
+}
+
+
+@pytest.mark.parametrize("name", LABELLED)
+@pytest.mark.parametrize("kind", [ad.constant, ad.State])
+def test_a_tensor_of_labels_gives_the_same_numbers(name, kind):
+    plain, recorded = ad.tensor(S), ad.tensor(S)
+    losses = [LABELLED[name](plain, Y), LABELLED[name](recorded, kind(Y))]
+    for loss in losses:
+        loss.sum().backward()
+    np.testing.assert_array_equal(losses[1].value, losses[0].value, strict=True)
+    np.testing.assert_array_equal(recorded.grad, plain.grad, strict=True)
+    ad.gradcheck(lambda s: LABELLED[name](s, kind(Y)), S, order=2)
+
+
+def test_a_tensor_of_labels_is_part_of_the_graph():
+    labels = ad.constant(Y, name="y")
+    for loss in (nn.cross_entropy, nn.hinge_loss):
+        nodes = loss(ad.tensor(S), labels).graph.nodes
+        assert any(node is labels for node in nodes)
+
+
+@pytest.mark.parametrize("loss", [nn.cross_entropy, nn.hinge_loss])
+def test_a_tensor_of_labels_is_checked(loss):
+    with pytest.raises(ad.errors.LabelError, match=rf"^{loss.__name__}: .*got 4 at row 2, at .*test_losses"):
+        loss(ad.tensor(S), ad.constant([0, 1, 4, 0, 0, 0]))
+    with pytest.raises(ad.errors.DTypeError, match=rf"^{loss.__name__}: expected integer labels, got float64"):
+        loss(ad.tensor(S), ad.tensor(Y * 1.0))
+
+
+def test_the_hinge_is_the_sum_over_a_loop_also_at_its_kinks():
+    scores = RNG.integers(-3, 4, (40, 5)).astype(float)  # whole numbers: many margins are exactly 0
+    labels, expected, gradient = RNG.integers(0, 5, 40), 0.0, np.zeros((40, 5))
+    for i, y in enumerate(labels):
+        for j in range(5):
+            if j != y and (margin := scores[i, j] - scores[i, y] + 1.0) > 0:
+                expected += margin
+                gradient[i, [j, y]] += [1.0, -1.0]
+    s = ad.tensor(scores)
+    loss = nn.hinge_loss(s, labels, reduction="sum")
+    loss.backward()
+    assert loss.item() == expected
+    np.testing.assert_array_equal(s.grad, gradient)
+
+
+def test_softmax_cross_entropy_wants_a_label_for_each_row():
+    for labels in (Y[:1], Y[:, None], Y[:5]):
+        with pytest.raises(ad.errors.ShapeError, match=r"^softmax_cross_entropy: expected scores \(n, classes\)"):
+            ad.softmax_cross_entropy(S, labels)
+
+
+def test_check_labels_refuses_what_is_no_class():
+    assert ad.check_labels([1, 0], 2, "mine").dtype == np.intp
+    with pytest.raises(ad.errors.LabelError, match=r"^mine: expected labels from 0 to 1 .*, got -1 at row 1"):
+        ad.check_labels([0, -1], 2, "mine")
+    with pytest.raises(ad.errors.DTypeError, match=r"^mine: expected integer labels, got float64.*astype\(int\)"):
+        ad.check_labels([0.0, 1.0], 2, "mine")
+
+
 # --- labels that are none ---------------------------------------------------------------------------------------------
 
 

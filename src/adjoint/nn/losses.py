@@ -11,18 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from adjoint.errors import DTypeError, LabelError, ShapeError
+from adjoint.errors import DTypeError, ShapeError
 from adjoint.leaves import Parameter
 from adjoint.ops.elementwise.arithmetic import square
 from adjoint.ops.elementwise.extremes import abs as magnitude
 from adjoint.ops.elementwise.extremes import maximum, where
-from adjoint.ops.index import getitem_op
-from adjoint.ops.loss import softmax_cross_entropy
+from adjoint.ops.index import take, take_along_axis
+from adjoint.ops.loss import check_labels, softmax_cross_entropy
 from adjoint.ops.reduce import mean
 from adjoint.ops.reduce import sum as total
 from adjoint.recording import here
 from adjoint.tensor import Array, Tensor
 from adjoint.transforms import Parametrised
+from adjoint.vocabulary import ARRAYS
 
 
 def cross_entropy(scores: Any, labels: Any, *, weight: Any = None, reduction: str = "mean") -> Any:
@@ -61,9 +62,11 @@ def cross_entropy(scores: Any, labels: Any, *, weight: Any = None, reduction: st
     losses = softmax_cross_entropy.call(scores, checked)
     if weight is None:
         return _reduced(losses, reduction, "cross_entropy")
-    weights = _class_weights(weight, _shape(scores)[1])[checked].astype(_dtype(scores), copy=False)
+    of_classes = _class_weights(weight, _shape(scores)[1]).astype(_dtype(scores), copy=False)
+    weights = take.apply(of_classes, checked, axis=0)
     if reduction == "mean":
-        return total(losses * weights) / float(weights.sum())
+        whole = total.apply(weights, axis=None, keepdims=False)
+        return total(losses * weights) / (whole if isinstance(whole, Tensor) else float(whole))
     return _reduced(losses * weights, reduction, "cross_entropy")
 
 
@@ -98,10 +101,9 @@ def hinge_loss(scores: Any, labels: Any, *, margin: float = 1.0, reduction: str 
     Source: CS231n 2017, lecture 3, "multiclass SVM loss".
     """
     checked = _labelled("hinge_loss", scores, labels)
-    rows = np.arange(len(checked))
-    right = getitem_op.apply(scores, key=(rows, checked, None))
-    wrong = np.ones((len(checked), _shape(scores)[1]), bool)
-    wrong[rows, checked] = False
+    column = checked[:, None]
+    right = take_along_axis.apply(scores, column, axis=1)
+    wrong = np.arange(_shape(scores)[1]) != column
     margins = where(wrong, maximum(scores - right + margin, 0.0), 0.0)
     return _reduced(total(margins, axis=1), reduction, "hinge_loss")
 
@@ -240,9 +242,9 @@ def _reduced(losses: Any, reduction: str, loss: str) -> Any:
     raise ShapeError(f"{loss}: expected reduction='mean', 'sum' or 'none', got {reduction!r}{here()}")
 
 
-def _labelled(loss: str, scores: Any, labels: Any) -> Array:
-    """Labels as a checked array of our own."""
-    given = np.asarray(labels.value if isinstance(labels, Tensor) else labels)
+def _labelled(loss: str, scores: Any, labels: Any) -> Any:
+    """Labels as checked class numbers of our own: a Tensor for a Tensor, whose values may not be known yet."""
+    given = labels if isinstance(labels, Tensor) else np.asarray(labels)
     shape = _shape(scores)
     if len(shape) != 2 or given.shape != shape[:1]:
         fix = "; turn one-hot rows into labels with .argmax(axis=1)" if given.shape == shape else ""
@@ -251,12 +253,6 @@ def _labelled(loss: str, scores: Any, labels: Any) -> Array:
         )
     if given.dtype.kind not in "iu":
         raise DTypeError(f"{loss}: expected integer labels, got {given.dtype}{here()}; convert with labels.astype(int)")
-    checked = given.astype(np.intp)  # a copy: the owner may change his labels before the backward pass reads them
-    if given.size and np.maximum.reduce(checked.view(np.uintp)) >= shape[1]:  # a negative label becomes a huge one
-        row = int(np.flatnonzero((given < 0) | (given >= shape[1]))[0])
-        raise LabelError(
-            f"{loss}: expected labels from 0 to {shape[1] - 1} (scores have {shape[1]} classes), "
-            f"got {int(given[row])} at row {row}{here()}"
-        )
-    checked.flags.writeable = False
-    return checked
+    if isinstance(given, Tensor):
+        return check_labels.apply(given, classes=shape[1], what=loss)
+    return ARRAYS.check_labels(given, classes=shape[1], what=loss)  # a tenth of the loss faster than through the op

@@ -150,6 +150,12 @@ def _take(a: Any, indices: Any, axis: int | None = None) -> Any:
     return index.take(shape.reshape(a, (-1,)), indices, 0) if axis is None else index.take(a, indices, axis)
 
 
+def _take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
+    if axis is None:
+        return index.take_along_axis(shape.reshape(arr, (-1,)), indices, 0)
+    return index.take_along_axis(arr, indices, axis)
+
+
 #: By NumPy's name, with NumPy's names for what can be given by keyword.
 FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     **REDUCTIONS,
@@ -174,6 +180,7 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "outer": lambda a, b: linalg.outer(a, b),
     "einsum": linalg.einsum,
     "take": _take,
+    "take_along_axis": _take_along_axis,
     "zeros_like": lambda a, dtype=None: functions.zeros_like(a, dtype),
     "ones_like": lambda a, dtype=None: functions.ones_like(a, dtype),
     "shape": lambda a: a.shape,

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from adjoint.abstract import Abstract
 from adjoint.errors import DTypeError
 from adjoint.leaves import State
-from adjoint.op import Abstract, Op
+from adjoint.op import Op
 from adjoint.recording import here
 from adjoint.shaped import general
 from adjoint.tensor import Tensor
@@ -140,7 +141,7 @@ class Generator:
 
     def _draw(self, op: Op, **params: Any) -> Tensor:
         drawn: Tensor = op.apply(self.counter, seed=self.seed, **params)
-        self.counter.replace(self.counter.value + np.uint64(1))
+        self.counter.replace(self.counter.now() + np.uint64(1))
         return drawn
 
     def uniform(self, shape: Any = (), low: float = 0.0, high: float = 1.0, dtype: Any = "float64") -> Tensor:

@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
+from adjoint.abstract import Abstract
 from adjoint.families import Select, reduction
-from adjoint.op import Abstract, case, shape_error
+from adjoint.op import case, shape_error
 from adjoint.shaped import general
 
 INFINITY = math.inf

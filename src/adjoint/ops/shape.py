@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from adjoint.abstract import Abstract
 from adjoint.errors import DTypeError
-from adjoint.op import Abstract, case, shape_error
+from adjoint.op import case, shape_error
 from adjoint.recording import here
 from adjoint.shaped import general, linear
 from adjoint.tensor import Tensor
