@@ -146,8 +146,14 @@ def _without_blank_lines(structure: CsvText, frame: polars.DataFrame) -> polars.
     """A blank line leaves its last cell empty, and so does a short row: only then every row is counted."""
     if frame.height == 0 or frame.to_series(-1).null_count() == 0:
         return frame
+    blank = structure.blank_rows()
+    if blank and blank[-1] >= frame.height:  # a carriage return alone ends a line for one reader, not for the other
+        raise DataError(
+            f"{structure.source}: expected lines that end in a line feed, got carriage returns alone; "
+            "save it as CSV anew"
+        )
     kept = np.ones(frame.height, dtype=bool)
-    kept[structure.blank_rows()] = False
+    kept[blank] = False
     return frame.filter(kept)
 
 
