@@ -62,7 +62,7 @@ from adjoint.ops.functions import (
     zeros,
     zeros_like,
 )
-from adjoint.ops.index import getitem, scatter_add, take
+from adjoint.ops.index import add_along_axis, getitem, index_add, scatter_add, take, take_along_axis
 from adjoint.ops.linalg import dot, einsum, matmul, mT, outer
 from adjoint.ops.loss import softmax_cross_entropy
 from adjoint.ops.reduce import all, any, argmax, argmin, logsumexp, max, mean, min, sum
@@ -122,6 +122,7 @@ __all__ = [
     "Trace",
     "abs",
     "add",
+    "add_along_axis",
     "all",
     "any",
     "arange",
@@ -166,6 +167,7 @@ __all__ = [
     "hessian",
     "hvp",
     "identity",
+    "index_add",
     "isfinite",
     "isinf",
     "isnan",
@@ -229,6 +231,7 @@ __all__ = [
     "sum",
     "swapaxes",
     "take",
+    "take_along_axis",
     "tan",
     "tanh",
     "tensor",

@@ -7,6 +7,7 @@
     ├── GradientError (RuntimeError)   a gradient that does not exist, is ambiguous, or is wrong
     │   └── GradientCheckError         a gradient that differs from the numerical one
     ├── ImmutableError (TypeError)     a Tensor or recorded value that somebody tried to change in place
+    ├── TraceError (RuntimeError)      a function that cannot be compiled: it asks for a value that is not known yet
     ├── LabelError (ValueError)        a class label outside the range of the scores
     ├── DataError (ValueError)         a table, data set or batch that cannot be used
     ├── ExpressionError (ValueError)   a text that is not an expression of `adjoint explain`
@@ -56,6 +57,10 @@ class GradientCheckError(GradientError):
 
 class ImmutableError(AdjointError, TypeError):
     """A Tensor or a recorded value that somebody tried to change in place."""
+
+
+class TraceError(AdjointError, RuntimeError):
+    """A function that cannot be compiled as it is written: it needs a value that is only known when it runs."""
 
 
 class LabelError(AdjointError, ValueError):

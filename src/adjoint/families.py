@@ -17,7 +17,8 @@ from typing import Any, Final, NamedTuple, Self, overload
 
 import numpy as np
 
-from adjoint.op import SHARED, Abstract, Op, Shared, Signature, shape_error
+from adjoint.abstract import Abstract
+from adjoint.op import SHARED, Op, Shared, Signature, shape_error
 from adjoint.vocabulary import ARRAYS, over_axis
 
 LocalRule = Callable[..., Any] | None

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from adjoint.abstract import Abstract
 from adjoint.errors import AdjointError, GradientError
-from adjoint.op import Abstract
 from adjoint.paths import gradients
 from adjoint.recording import here, mode
 from adjoint.shaped import General

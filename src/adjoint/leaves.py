@@ -13,8 +13,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from adjoint.abstract import no_value
 from adjoint.errors import DTypeError, ImmutableError, ShapeError
-from adjoint.recording import IN_LIBRARY, MODE, here
+from adjoint.recording import IN_LIBRARY, MODE, Settings, here, tracing
 from adjoint.tensor import (
     LEAF,
     NO_PARAMS,
@@ -22,6 +23,7 @@ from adjoint.tensor import (
     Rule,
     Tensor,
     add_to_slot,
+    as_array,
     leaf,
     new,
     next_id,
@@ -84,6 +86,8 @@ class State(Tensor):
 
     def fitted(self, value: Any) -> Any:
         """A value as this leaf would hold it, checked, copied and cast; nothing is assigned."""
+        if isinstance(value, Tensor) and tracing() is not None:
+            return value  # the trace checks and casts it
         source = value._leave("assign") if isinstance(value, Tensor) else plain_value(value, "assign")
         if np.shape(source) != self.shape:
             raise ShapeError(
@@ -93,16 +97,43 @@ class State(Tensor):
 
     def replace(self, value: Any) -> None:
         """Set a new value without a check or a copy; the caller gives the array away and must not change it."""
+        trace = tracing()
+        if trace is not None:
+            trace.assign(self, value)
+            return
         self._value = value
         self._read = None
+
+    def token(self) -> Any:
+        """An object that is another one after each assignment."""
+        trace = tracing()
+        return self._value if trace is None else trace.read(self)
+
+    def now(self) -> Any:
+        """What rules compute with: the plain value; while a function is traced the node that reads it."""
+        return self._value if tracing() is None else self.read()
+
+    @property
+    def value(self) -> Any:
+        """The value as a read-only array."""
+        if tracing() is not None:
+            raise no_value("value")
+        return as_array(self._value)
+
+    def _leave(self, how: str) -> Any:
+        if tracing() is not None:
+            raise no_value(how)
+        return super()._leave(how)
 
     def read(self) -> Tensor:
         """The value of this moment as a node; the same node until the next assignment."""
         current = MODE.get()
         if current is not None and current.reads is not None:
             value, wrapper = current.reads.get(self, (None, None))
-            if wrapper is not None and value is self._value:
+            if wrapper is not None and value is self.token():
                 return wrapper  # type: ignore[no-any-return]
+        if current is not None and current.trace is not None:
+            return current.trace.read(self)  # type: ignore[no-any-return]
         node = None if self._read is None else self._read()
         if node is None:
             node = self.fresh_read()
@@ -191,6 +222,7 @@ class Parameter(State):
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable, self._read = bool(value), None
+        Settings.version += 1
 
 
 def _to_leaf(node: Tensor, g: Any) -> None:

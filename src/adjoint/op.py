@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 
+from adjoint.abstract import Abstract
 from adjoint.errors import AdjointError, DTypeError, GradientError, IndexRangeError, ShapeError
 from adjoint.leaves import State
 from adjoint.recording import MODE, here
@@ -24,26 +25,6 @@ from adjoint.tensor import NO_PARAMS, Constant, Rule, Tensor, leaf, new, owned, 
 from adjoint.vocabulary import ARRAYS, REGISTRY
 
 Pull = Callable[[Tensor, Any], None]
-
-
-class Abstract(NamedTuple):
-    """What a shape rule sees of a value: shape and dtype; `weak` marks a Python float, which promotes weakly."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    weak: bool = False
-
-    @classmethod
-    def of(cls, value: Any) -> Abstract:
-        """Shape and dtype of a value."""
-        if type(value) in (float, int, bool):
-            return cls((), np.asarray(value).dtype, True)
-        array = np.asarray(value)
-        return cls(array.shape, array.dtype)
-
-    def specimen(self) -> Any:
-        """The smallest value of this dtype and number of axes, to find out the dtype of a result."""
-        return self.dtype.type(1).item() if self.weak else np.ones((1,) * len(self.shape), self.dtype)
 
 
 class Case(NamedTuple):
@@ -157,6 +138,7 @@ SHARED: Final = Shared(
     inputs="number, array or Tensor",
     settings={
         "axis": "int",
+        "classes": "int",
         "axes": "tuple of int, or None for the reverse order",
         "dtype": "NumPy dtype",
         "gate": "Gate",
@@ -166,6 +148,8 @@ SHARED: Final = Shared(
         "n": "int",
         "seed": "int",
         "shape": "tuple of int",
+        "size": "int",
+        "what": "str, the name that errors mention",
         "subscripts": 'str such as "ij,jk->ik"',
     },
     returns="A Tensor if an input is one, else an array or a number.",
@@ -338,8 +322,13 @@ class Op:
                 inputs = tuple([operand(self, x) for x in inputs])
             values = [x._value if isinstance(x, Tensor) else x for x in inputs]
             active = tuple([type(x) is Tensor for x in inputs])
+        current = MODE.get()
+        value: Any
         try:
-            value = self.evaluate(values, params)
+            if current is not None and current.trace is not None and any(type(v) is Abstract for v in values):
+                value = self.abstract([Abstract.of(v) for v in values], params)
+            else:
+                value = self.evaluate(values, params)
         except AdjointError:
             raise
         except (ValueError, TypeError, IndexError) as error:
@@ -347,7 +336,6 @@ class Op:
         if not only_tensors and not any(isinstance(x, Tensor) for x in inputs):
             return value
         flows = self.nondiff is None and True in active
-        current = MODE.get()
         if current is not None and not current.record:
             return leaf(value, None, Constant)
         if flows and not only_tensors:  # a plain array could be changed by its owner before the backward pass reads it

@@ -13,14 +13,14 @@ import numpy as np
 
 from adjoint.errors import AdjointError, GradientError
 from adjoint.leaves import Parameter, State
-from adjoint.recording import here
+from adjoint.recording import Settings, here, tracing
 from adjoint.transforms import Parametrised
-from adjoint.vocabulary import ARRAYS
+from adjoint.vocabulary import ARRAYS, TENSORS
 
 Buffers = dict[str, Any]
 
 
-class Optimizer:
+class Optimizer(Settings):
     """Base of the optimisers: which parameters, the learning rate, and a step over all of them.
 
     Parameters
@@ -39,7 +39,7 @@ class Optimizer:
     >>> import adjoint as ad
     >>> class SignedSteps(ad.optim.Optimizer):
     ...     def update(self, m, w, g, buffers):
-    ...         return w - self.lr.item() * m.sign(g), {}
+    ...         return w - self.lr.now() * m.sign(g), {}
     >>> w = ad.Parameter([1.0, -1.0])
     >>> (w * w).sum().backward()
     >>> SignedSteps([w], lr=0.5).step()
@@ -66,6 +66,11 @@ class Optimizer:
 
     def step(self) -> None:
         """Change every trainable parameter that has got a new gradient since the last step."""
+        m, trace = ARRAYS, tracing()
+        if trace is not None:
+            m = TENSORS
+            trace.touch(self)
+            trace.restore_later(self._used)
         used = self._used.get
         fresh = [
             (path, p, g)
@@ -77,11 +82,11 @@ class Optimizer:
                 f"{type(self).__name__}.step: no parameter has a new gradient{here()}; "
                 "call loss.backward() before each step"
             )
-        self.steps.replace(self.steps._value + 1)
+        self.steps.replace(self.steps.now() + 1)
         for path, p, g in fresh:
             held = self.buffers[path]
-            before = {name: s._value for name, s in held.items()} if held else held
-            new, after = self.update(ARRAYS, p._value, g, before)
+            before = {name: s.now() for name, s in held.items()} if held else held
+            new, after = self.update(m, p.now(), g, before)
             p.replace(new)
             self._used[path] = g
             for name in after:
@@ -144,7 +149,7 @@ class SGD(Optimizer):
 
     def update(self, m: Any, w: Any, g: Any, buffers: Buffers) -> tuple[Any, Buffers]:
         """One step of one parameter."""
-        rate, momentum = self.lr._value, self.momentum
+        rate, momentum = self.lr.now(), self.momentum
         if self.weight_decay:
             g = g + self.weight_decay * w
         if not momentum:
@@ -197,7 +202,7 @@ class RMSprop(Optimizer):
     def update(self, m: Any, w: Any, g: Any, buffers: Buffers) -> tuple[Any, Buffers]:
         """One step of one parameter."""
         cache = self.decay * buffers["cache"] + (1.0 - self.decay) * (g * g)
-        return w - self.lr._value * g / (m.sqrt(cache) + self.epsilon), {"cache": cache}
+        return w - self.lr.now() * g / (m.sqrt(cache) + self.epsilon), {"cache": cache}
 
 
 class Adam(Optimizer):
@@ -245,12 +250,16 @@ class Adam(Optimizer):
 
     def update(self, m: Any, w: Any, g: Any, buffers: Buffers) -> tuple[Any, Buffers]:
         """One step of one parameter."""
-        t = int(self.steps._value)
         first = self.beta1 * buffers["first"] + (1.0 - self.beta1) * g
         second = self.beta2 * buffers["second"] + (1.0 - self.beta2) * (g * g)
-        corrected = first / (1.0 - self.beta1**t)
-        spread = m.sqrt(second / (1.0 - self.beta2**t)) + self.epsilon
-        return w - self.lr._value * corrected / spread, {"first": first, "second": second}
+        corrected = first / self._missing(m, self.beta1, w)
+        spread = m.sqrt(second / self._missing(m, self.beta2, w)) + self.epsilon
+        return w - self.lr.now() * corrected / spread, {"first": first, "second": second}
+
+    def _missing(self, m: Any, beta: float, w: Any) -> Any:
+        """1 − βᵗ: the share of the running mean that does not come from its start at zero."""
+        share = 1.0 - m.pow(beta, m.cast(self.steps.now(), dtype=np.float64))
+        return m.cast(share, dtype=np.float64 if type(w) is float else w.dtype)
 
 
 def _by_path(parameters: Any) -> dict[str, Parameter]:

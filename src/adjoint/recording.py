@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import CodeType
-from typing import Any, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 
 class Origin(NamedTuple):
@@ -42,6 +42,25 @@ class Scope:
         return name if self.outer is None else f"{self.outer.path}.{name}"
 
 
+class Tracing(Protocol):
+    """A running trace, as those see it who read and assign state."""
+
+    def read(self, state: Any) -> Any:
+        """The node that stands for the value of a State at this place of the function."""
+
+    def assign(self, state: Any, value: Any) -> None:
+        """From here on the State has this value."""
+
+    def restore_later(self, held: dict[Any, Any]) -> None:
+        """Put the entries of a dict back when the trace ends."""
+
+    def refuse_setting(self, holder: Any, name: str) -> None:
+        """Raise, because an attribute is set while tracing (those of objects made inside the trace may be)."""
+
+    def touch(self, holder: Any) -> None:
+        """The function used a module or an optimiser: a change of its settings traces again."""
+
+
 class Mode(NamedTuple):
     """What an operation does besides computing. The usual state, recording outside any module, is `None`."""
 
@@ -50,6 +69,8 @@ class Mode(NamedTuple):
     scope: Scope | None = None
     #: Of each Parameter that an open transform has wrapped: the wrapped value, and the wrapper that reads give.
     reads: Mapping[Any, tuple[Any, Any]] | None = None
+    #: The trace that is recording without data, if one is.
+    trace: Tracing | None = None
 
 
 MODE: Final[ContextVar[Mode | None]] = ContextVar("adjoint_mode", default=None)
@@ -91,6 +112,30 @@ def transforming() -> bool:
     """True inside `grad`, `jvp` and friends, where leaving the graph would lose a gradient in silence."""
     current = MODE.get()
     return current is not None and current.transforms > 0
+
+
+def tracing() -> Tracing | None:
+    """The trace that is running, if one is."""
+    current = MODE.get()
+    return None if current is None else current.trace
+
+
+class Settings:
+    """Base of what holds settings that a compiled function may have read: setting one is noticed.
+
+    A compiled function remembers `Settings.version`; when it has risen, it looks whether the settings that it read are
+    still the same. Inside a trace a setting cannot change: the change would happen once, not at every call.
+    """
+
+    #: Rises with every setting of an attribute, of any instance.
+    version: ClassVar[int] = 0
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        trace = tracing()
+        if trace is not None:
+            trace.refuse_setting(self, name)
+        Settings.version += 1
+        object.__setattr__(self, name, value)
 
 
 # --- where in the user's code ---------------------------------------------------------------------------------------

@@ -13,8 +13,9 @@ from typing import Any, Self, overload
 
 import numpy as np
 
+from adjoint.abstract import Abstract
 from adjoint.families import decorator
-from adjoint.op import Abstract, Op
+from adjoint.op import Op
 
 
 class _Shaped(Op):

@@ -275,7 +275,7 @@ def call({parameters}):
     elif {all_arrays}:
         try:
             {array_value}
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, IndexError):
             return apply({inputs})
         rule = array_rules[p]
         {copies}

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from adjoint.abstract import Abstract, no_value
 from adjoint.errors import AdjointError, DTypeError, GradientError, ImmutableError
-from adjoint.recording import IN_LIBRARY, MODE, Origin, Scope, decode_origin, here, transforming
+from adjoint.recording import IN_LIBRARY, MODE, Origin, Scope, decode_origin, here, tracing, transforming
 
 if TYPE_CHECKING:
     from adjoint.graph import Graph
@@ -43,6 +44,8 @@ class _Pending:
 
 
 PENDING: Final = _Pending()
+#: Mark of a gradient that a compiled function did not compute, because nothing in it asked for it.
+DROPPED: Final = _Pending()
 
 
 class Rule:
@@ -146,6 +149,8 @@ def owned(value: Any) -> Any:
 
 def as_array(value: Any) -> Array:
     """Read-only array seen by users: internal values may be Python floats or shared arrays."""
+    if type(value) is Abstract:
+        raise no_value("value")
     array = np.asarray(value).view()
     array.flags.writeable = False
     return array
@@ -211,7 +216,15 @@ class Tensor:
     @property
     def grad(self) -> Array | None:
         """The gradient of the last backward pass as a read-only array without history; None before one."""
-        return None if self._grad is None or self._grad is PENDING else as_array(self._grad)
+        g = self._grad
+        if g is None or g is PENDING:
+            return None
+        if g is DROPPED:
+            raise GradientError(
+                f"grad: a compiled function computed no gradient for {self._name or 'this tensor'}, because nothing "
+                f"used it{here()}; return it from the function (return loss, w.grad), or run it without ad.compile"
+            )
+        return g if isinstance(g, Tensor) else as_array(g)  # type: ignore[return-value]  # a Tensor while tracing
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -276,7 +289,7 @@ class Tensor:
 
     def item(self) -> float | int | bool:
         """The single element as a Python number."""
-        if self.size != 1:
+        if type(self._value) is not Abstract and self.size != 1:
             raise GradientError(
                 f"item: expected a tensor of one element, got shape {self.shape}{here()}; index it, or use .value"
             )
@@ -295,6 +308,8 @@ class Tensor:
         return leaf(self._value, self._name, Constant)
 
     def _leave(self, how: str) -> Array:
+        if type(self._value) is Abstract:
+            raise no_value(how)
         if type(self) is not Constant and transforming():
             raise GradientError(
                 f"{how}: inside grad, jvp or jacobian a Tensor that carries a gradient cannot become a plain number or "
@@ -323,10 +338,10 @@ class Tensor:
     def __index__(self) -> int:
         if self.dtype.kind not in "iu" or self.ndim:
             raise DTypeError(f"index: expected an integer of shape (), got {self.dtype} of shape {self.shape}{here()}")
-        return int(self._value)
+        return int(self._leave("index"))
 
     def _scalar(self, how: str) -> Any:
-        if self.size != 1:
+        if type(self._value) is not Abstract and self.size != 1:
             raise GradientError(
                 f"{how}: expected a tensor of one element, got shape {self.shape}{here()}; "
                 "reduce it first (.sum(), .mean(), ad.any, ad.all)"
@@ -369,7 +384,14 @@ class Tensor:
             "write ad.where(mask, new, x), or for a Parameter p.assign(array)"
         )
 
+    def __str__(self) -> str:
+        if tracing() is not None and type(self._value) is Abstract:
+            raise no_value("str")
+        return repr(self)
+
     def __repr__(self) -> str:
+        if type(self._value) is Abstract:
+            return f"{self._word}(traced, shape={self.shape}, dtype={self.dtype})"
         text = np.array2string(self.value, separator=", ", prefix="tensor(", threshold=100, precision=6)
         parts = [text]
         if self.dtype not in (np.float64, np.int64, np.bool_):

@@ -185,7 +185,7 @@ def _wrapped(x: Any, what: str) -> Tensor:
 
 def _reads(leaves: Sequence[Any], wrapped: Sequence[Tensor]) -> dict[State, tuple[Any, Tensor]]:
     """While the function runs, reading a wrapped Parameter gives its wrapper, as long as its value is the same."""
-    return {x: (x._value, w) for x, w in zip(leaves, wrapped, strict=True) if isinstance(x, Parameter)}
+    return {x: (x.token(), w) for x, w in zip(leaves, wrapped, strict=True) if isinstance(x, Parameter)}
 
 
 def _replaced(

@@ -15,13 +15,13 @@ import numpy as np
 
 from adjoint.errors import AdjointError, DTypeError, ShapeError
 from adjoint.leaves import Parameter, State
-from adjoint.recording import MODE, PLAIN, Mode, Scope, here
+from adjoint.recording import MODE, PLAIN, Mode, Scope, Settings, here
 from adjoint.tensor import Array, Tensor
 
 Kind = TypeVar("Kind")
 
 
-class Module:
+class Module(Settings):
     """Base of layers and networks: write `__init__` with the parameters and `forward` with the computation.
 
     Example
@@ -55,7 +55,9 @@ class Module:
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
         """Run `forward` in the scope of this module."""
         outer = MODE.get() or PLAIN
-        token = MODE.set(Mode(outer.record, outer.transforms, Scope(outer.scope, self), outer.reads))
+        if outer.trace is not None:
+            outer.trace.touch(self)
+        token = MODE.set(Mode(outer.record, outer.transforms, Scope(outer.scope, self), outer.reads, outer.trace))
         try:
             return self.forward(*inputs, **settings)
         finally:
