@@ -16,13 +16,14 @@ from typing import Any, Final
 
 import numpy as np
 
+from adjoint.abstract import Abstract
 from adjoint.errors import GradientError
 from adjoint.families import Elementwise
 from adjoint.leaves import Parameter, State
 from adjoint.op import ENGINE, Op, Pull
 from adjoint.recording import here
 from adjoint.source import array_pull, scalar_pull
-from adjoint.tensor import PENDING, Tensor, add_to_slot, attach, plain_value, value_of
+from adjoint.tensor import DROPPED, PENDING, Tensor, add_to_slot, attach, plain_value, value_of
 from adjoint.vocabulary import ARRAYS, TENSORS
 
 _BY_ID: Final = attrgetter("_id")
@@ -52,10 +53,19 @@ def fit(op: Op, position: int, g: Any, like: Any) -> Any:
 def fit_tensor(op: Op, position: int, g: Any, like: Any) -> Any:
     """`fit` in differentiable words: `g` may be a Tensor."""
     if not isinstance(g, Tensor):
-        return fit(op, position, g, like._value)
+        return fit(op, position, g, like._value) if type(like._value) is not Abstract else _repeated(g, like)
     if g.shape != like.shape:
         g = _summed(op, position, TENSORS, g, like.shape)
     return g if g.dtype == like.dtype else TENSORS.cast(g, dtype=like.dtype)
+
+
+def _repeated(g: Any, like: Tensor) -> Any:
+    """A plain gradient for a value without data: the same number everywhere, or an array that has its shape."""
+    if like._value.weak:
+        return float(np.sum(g))
+    whole = np.empty(like.shape, like.dtype)
+    whole[...] = g
+    return whole
 
 
 def _summed(op: Op, position: int, m: Any, g: Any, shape: tuple[int, ...]) -> Any:
@@ -180,7 +190,9 @@ def backward(root: Tensor, upstream: Any = None, *, keep: str = "all", accumulat
     nodes = collect(root)
     root._grad = seed
     try:
-        if type(seed) is float:  # then every node is a Python float, and no warning of NumPy can come up
+        if type(root._value) is Abstract:
+            _traced_sweep(nodes)
+        elif type(seed) is float:  # then every node is a Python float, and no warning of NumPy can come up
             _sweep(nodes)
         else:
             with np.errstate(all="ignore"):
@@ -207,6 +219,35 @@ def _sweep(nodes: Iterable[Tensor]) -> None:
             node._grad = None
 
 
+def _traced_sweep(nodes: Iterable[Tensor]) -> None:
+    """The sweep without data: rules run over Tensors, and gradients are nodes of the same trace.
+
+    A Tensor from outside the trace is a constant of it. Its gradient is computed nowhere, which its slot then says.
+    """
+    for node in nodes:
+        g = node._grad
+        if g is PENDING:
+            node._grad = None
+        elif node._rule.op is None:
+            node._rule.pull(node, g)
+        elif type(node._value) is not Abstract:
+            node._grad = DROPPED
+        else:
+            _traced_pull(node, node._rule.op, g)
+
+
+def _traced_pull(node: Tensor, op: Op, g: Any) -> None:
+    active, inputs = node._rule.active, node._inputs
+    for i in (i for i, yes in enumerate(active) if yes):
+        x = inputs[i]
+        if type(x._value) is not Abstract:
+            x._grad = DROPPED
+            continue
+        term = op.pull(TENSORS, i, active, g, node, inputs, node._params)
+        if term is not None:
+            add_to_slot(x, fit_tensor(op, i, term, x))
+
+
 def _add_back(before: Mapping[Tensor, Any]) -> None:
     for node, g in before.items():
         node._grad = g if node._grad is None else node._grad + g
@@ -231,21 +272,42 @@ def _seed(root: Tensor, upstream: Any) -> Any:
     if type(root) is not Tensor:
         raise GradientError(why_inactive(root))
     value = root._value
+    if type(value) is Abstract:
+        return _traced_seed(root, upstream)
     if upstream is None:
         if type(value) is float:
             return 1.0
         if value.size != 1:
-            raise GradientError(
-                f"backward: expected a scalar, got shape {root.shape}{here()}; reduce it to a loss first (.sum() or "
-                f".mean()), or say which upstream gradient arrives: t.backward(upstream of shape {root.shape})"
-            )
+            raise _no_scalar(root)
         return np.ones(value.shape, value.dtype)[()]
     given = plain_value(value_of(upstream), "backward: upstream")
     if np.shape(given) != root.shape:
-        raise GradientError(
-            f"backward: expected an upstream gradient of shape {root.shape}, got {np.shape(given)}{here()}"
-        )
+        raise _wrong_upstream(root, np.shape(given))
     return float(given) if type(value) is float else np.array(given, value.dtype)
+
+
+def _traced_seed(root: Tensor, upstream: Any) -> Any:
+    """The seed without data: a number, or the upstream gradient as a node in the shape and dtype of the root."""
+    value = root._value
+    if upstream is None:
+        if value.size != 1:
+            raise _no_scalar(root)
+        return 1.0 if value.weak else np.ones(value.shape, value.dtype)
+    given = upstream if isinstance(upstream, Tensor) else plain_value(upstream, "backward: upstream")
+    if np.shape(given) != root.shape:
+        raise _wrong_upstream(root, np.shape(given))
+    return TENSORS.cast(given, dtype=value.dtype)
+
+
+def _no_scalar(root: Tensor) -> GradientError:
+    return GradientError(
+        f"backward: expected a scalar, got shape {root.shape}{here()}; reduce it to a loss first (.sum() or "
+        f".mean()), or say which upstream gradient arrives: t.backward(upstream of shape {root.shape})"
+    )
+
+
+def _wrong_upstream(root: Tensor, got: tuple[int, ...]) -> GradientError:
+    return GradientError(f"backward: expected an upstream gradient of shape {root.shape}, got {got}{here()}")
 
 
 def _history(root: Tensor) -> list[Tensor]:

@@ -14,12 +14,13 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from adjoint.abstract import Abstract
 from adjoint.autodiff import why_inactive
 from adjoint.errors import DTypeError, GradientError
 from adjoint.leaves import Parameter, State
 from adjoint.paths import gradients, tangents
-from adjoint.recording import MODE, PLAIN, here, mode, transforming
-from adjoint.tensor import Constant, Tensor, leaf, owned, plain_value
+from adjoint.recording import MODE, PLAIN, here, mode, tracing, transforming
+from adjoint.tensor import Constant, Tensor, leaf, new, owned, plain_value, record
 from adjoint.vocabulary import TENSORS
 
 Function = Callable[..., Any]
@@ -119,14 +120,23 @@ def _plain(x: Any) -> Any:
 
 def _zero_like(x: Any) -> Any:
     value = x._value if isinstance(x, Tensor) else x
-    return 0.0 if type(value) is float else np.zeros_like(value)
+    return _filled_like(value, 0.0)
+
+
+def _filled_like(value: Any, number: float) -> Any:
+    """The same number everywhere, in the shape and dtype of a value, which may have no data."""
+    if type(value) in (float, int):
+        return number
+    like = Abstract.of(value)
+    return number if like.weak else np.full(like.shape, number, like.dtype)
 
 
 def run(f: Function, args: Sequence[Any], argnums: int | Sequence[int], *, has_aux: bool = False, what: str) -> Run:
     """Run `f` once with the arguments at `argnums` wrapped, and keep what was recorded."""
     chosen = _chosen(args, argnums, what)
     leaves, recipe = flatten(chosen[0] if isinstance(argnums, int) else chosen)
-    differentiable = transforming() or any(isinstance(x, Tensor) and not isinstance(x, Parameter) for x in leaves)
+    followed = transforming() or tracing() is not None
+    differentiable = followed or any(isinstance(x, Tensor) and not isinstance(x, Parameter) for x in leaves)
     outer = MODE.get() or PLAIN
     wrapped = [_wrapped(x, what) for x in leaves]
     reads = {**(outer.reads or {}), **_reads(leaves, wrapped)}
@@ -170,7 +180,7 @@ def _wrapped(x: Any, what: str) -> Tensor:
     if isinstance(x, Tensor):
         node: Tensor = TENSORS.identity(x)
         if type(node) is not Tensor and x.dtype.kind == "f":
-            node = leaf(x._value, x._name)
+            node = record(new(Tensor), node._rule, node._value, node._inputs, name=x._name)
     else:
         node = leaf(owned(plain_value(x, what)))
     if node.dtype.kind != "f":
@@ -231,7 +241,7 @@ def _scalar_output(done: Run, what: str) -> Any:
     if isinstance(out, Tensor) and out.dtype.kind != "f":
         raise GradientError(why_inactive(out, what))
     value = out._value if isinstance(out, Tensor) else out
-    return 1.0 if type(value) in (float, int) else np.ones_like(value)
+    return _filled_like(value, 1.0)
 
 
 def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, *, has_aux: bool = False) -> Function:
@@ -419,7 +429,7 @@ def _cast(t: Any, like: Any, what: str) -> Any:
         return t.read() if isinstance(t, Parameter) else t
     value = like._value if isinstance(like, Tensor) else like
     given = plain_value(t, what)
-    return float(given) if type(value) is float else np.asarray(given).astype(np.asarray(value).dtype)
+    return float(given) if type(value) is float else np.asarray(given).astype(Abstract.of(value).dtype)
 
 
 def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
