@@ -1,0 +1,277 @@
+"""A program of primitives: what the passes of the compiler read and write.
+
+Every op of the registry becomes a few of some sixty primitives, each with one result whose shape and dtype are known.
+Operands of a primitive have the dtype that it computes in (casts are primitives of their own), and shapes that
+broadcast as in NumPy. `Builder` makes them: the same primitive of the same operands is made once (common
+subexpressions), and one whose operands are all constants is computed at once.
+
+Each primitive states its meaning as a NumPy function, which is what `evaluate` runs: the reference that kernels are
+compared with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from adjoint.abstract import Abstract
+from adjoint.vocabulary import ARRAYS
+
+Dtype = np.dtype[Any]
+BOOL: Final[Dtype] = np.dtype(bool)
+#: Constants of more bytes are neither folded nor compared by content.
+SMALL: Final = 4096
+
+
+class Value:
+    """The result of one primitive; `number` is its place in the program, above those of its inputs."""
+
+    __slots__ = ("abstract", "content", "inputs", "kind", "number", "origin", "params")
+
+    def __init__(
+        self, kind: str, inputs: tuple[Value, ...], params: Mapping[str, Any], abstract: Abstract, number: int
+    ) -> None:
+        self.kind = kind
+        self.inputs = inputs
+        self.params = params
+        self.abstract = abstract
+        self.number = number
+        self.content: Any = None
+        self.origin: Any = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the axes."""
+        return self.abstract.shape
+
+    @property
+    def dtype(self) -> Dtype:
+        """NumPy dtype."""
+        return self.abstract.dtype
+
+    def __repr__(self) -> str:
+        return f"%{self.number}"
+
+    def __str__(self) -> str:
+        settings = [f"{k}={v}" for k, v in self.params.items()]
+        what = ", ".join([*map(repr, self.inputs), *settings]) if self.content is None else _shown(self.content)
+        return f"%{self.number} : {self.dtype}{list(self.shape)} = {self.kind}({what})"
+
+
+def _shown(content: Any) -> str:
+    return f"{content!r}" if np.size(content) == 1 else f"{np.size(content)} numbers"
+
+
+class Program(NamedTuple):
+    """Primitives in the order in which they can be computed, and which of them are what."""
+
+    values: tuple[Value, ...]
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+
+    def __str__(self) -> str:
+        returned = ", ".join(map(repr, self.outputs))
+        return "\n".join([*map(str, self.values), f"return {returned}"])
+
+
+# --- what the primitives mean -----------------------------------------------------------------------------------------
+
+UNARY: Final = (
+    *("negative", "abs", "sign", "floor", "ceil", "trunc", "round", "sqrt", "square", "reciprocal"),
+    *("exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "cbrt", "sin", "cos", "tan", "sinh", "cosh", "tanh"),
+    *("arcsin", "arccos", "arctan", "erf", "isnan", "isinf", "isfinite", "not_"),
+)
+BINARY: Final = ("add", "subtract", "multiply", "divide", "maximum", "minimum", "pow", "arctan2", "remainder")
+COMPARISONS: Final = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "and_", "or_")
+REDUCTIONS: Final = ("sum", "max", "min", "any", "all")
+
+_SYMBOLS: Final = {
+    **{name: getattr(np, name) for name in ("add", "subtract", "multiply", "divide")},
+    **{name: getattr(np, name) for name in ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")},
+    "and_": np.logical_and,
+    "or_": np.logical_or,
+}
+
+
+def _word(name: str) -> Callable[..., Any]:
+    function: Callable[..., Any] = _SYMBOLS[name] if name in _SYMBOLS else ARRAYS.__dict__[name]
+    return function
+
+
+def _unslice(x: Any, *, key: Any, shape: tuple[int, ...]) -> Any:
+    result = np.zeros(shape, x.dtype)
+    result[key] = x
+    return result
+
+
+def _scatter(x: Any, indices: Any, *, size: int) -> Any:
+    """Rows of x added into zeros at the indices along the first axis."""
+    result = np.zeros((size, *x.shape[1:]), x.dtype)
+    np.add.at(result, indices, x)
+    return result
+
+
+MEANING: Final[Mapping[str, Callable[..., Any]]] = {
+    **{name: _word(name) for name in (*UNARY, *BINARY, *COMPARISONS)},
+    **{name: _word(name) for name in REDUCTIONS},
+    "where": np.where,
+    "cast": lambda x, *, dtype: np.asarray(x).astype(dtype),
+    "reshape": lambda x, *, shape: np.reshape(x, shape),
+    "transpose": lambda x, *, axes: np.transpose(x, axes),
+    "broadcast": lambda x, *, shape: np.broadcast_to(x, shape),
+    "slice": lambda x, *, key: np.asarray(x)[key],
+    "unslice": _unslice,
+    "concatenate": lambda *xs, axis: np.concatenate(xs, axis=axis),
+    "gather": lambda x, indices: np.asarray(x)[indices],
+    "scatter": _scatter,
+    "iota": lambda *, shape, axis: np.broadcast_to(
+        np.arange(shape[axis]).reshape([-1 if i == axis else 1 for i in range(len(shape))]), shape
+    ),
+    "matmul": np.matmul,
+    "check_labels": lambda labels, *, classes, what: ARRAYS.check_labels(labels, classes=classes, what=what),
+    "argmax": lambda x, *, axis: np.argmax(x, axis=axis),
+    "argmin": lambda x, *, axis: np.argmin(x, axis=axis),
+}
+
+
+@lru_cache(maxsize=4096)
+def loop_dtypes(kind: str, operands: tuple[Any, ...]) -> tuple[Dtype, Dtype]:
+    """The dtype that an elementwise primitive computes in, and that of its result; `float` is a weak operand."""
+    specimens = [1.0 if d is float else np.ones((), d) for d in operands]
+    with np.errstate(all="ignore"):
+        result = np.asarray(MEANING[kind](*specimens)).dtype
+    if kind in ("and_", "or_", "not_"):
+        return BOOL, BOOL
+    if kind in COMPARISONS or kind in ("isnan", "isinf", "isfinite"):
+        return np.result_type(*specimens), result
+    return result, result
+
+
+# --- building ---------------------------------------------------------------------------------------------------------
+
+
+class Builder:
+    """Makes primitives, each of the same kind and operands once."""
+
+    def __init__(self) -> None:
+        self.values: list[Value] = []
+        self._known: dict[Any, Value] = {}
+
+    def input(self, abstract: Abstract) -> Value:
+        """A value that is given when the program runs."""
+        return self._new("input", (), {}, abstract)
+
+    def constant(self, content: Any) -> Value:
+        """A number or an array that is known now; a Python number promotes weakly."""
+        abstract = Abstract.of(content)
+        array = np.ascontiguousarray(content).reshape(abstract.shape)
+        key = ("constant", abstract, array.tobytes() if array.nbytes <= SMALL else id(content))
+        if key not in self._known:
+            value = self._known[key] = self._new("constant", (), {}, abstract)
+            value.content = array
+        return self._known[key]
+
+    def elementwise(self, kind: str, *inputs: Value) -> Value:
+        """A primitive of the elements, its operands cast to the dtype that NumPy would compute in."""
+        weak = all(x.abstract.weak for x in inputs)
+        operands = tuple(float if x.abstract.weak and x.dtype.kind == "f" and not weak else x.dtype for x in inputs)
+        loop, result = loop_dtypes(kind, operands)
+        shape = np.broadcast_shapes(*(x.shape for x in inputs))
+        cast = tuple(self.cast(x, loop) for x in inputs)
+        return self.make(kind, cast, {}, Abstract(shape, result, weak and result.kind == "f"))
+
+    def where(self, condition: Value, x: Value, y: Value) -> Value:
+        """x where the condition holds, else y."""
+        weak = x.abstract.weak and y.abstract.weak
+        dtype = np.result_type(*(0.0 if z.abstract.weak and not weak else z.dtype for z in (x, y)))
+        shape = np.broadcast_shapes(condition.shape, x.shape, y.shape)
+        inputs = (self.cast(condition, BOOL), self.cast(x, dtype), self.cast(y, dtype))
+        return self.make("where", inputs, {}, Abstract(shape, dtype, weak and condition.abstract.weak))
+
+    def cast(self, x: Value, dtype: Any) -> Value:
+        """x in another dtype; no longer weak."""
+        wanted = np.dtype(dtype)
+        if x.dtype == wanted:
+            return x
+        return self.make("cast", (x,), {"dtype": wanted}, Abstract(x.shape, wanted))
+
+    def reduce(self, kind: str, x: Value, axes: tuple[int, ...]) -> Value:
+        """Over some axes, which stay with size 1."""
+        shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
+        dtype = np.asarray(MEANING[kind](np.ones(1, x.dtype))).dtype
+        return self.make(kind, (x,), {"axis": axes, "keepdims": True}, Abstract(shape, dtype))
+
+    def shaped(self, kind: str, *inputs: Value, **params: Any) -> Value:
+        """A primitive that moves elements about: its shape is that of its meaning on indices."""
+        empty = [np.broadcast_to(np.zeros((), x.dtype), x.shape) for x in inputs]
+        result = np.asarray(MEANING[kind](*empty, **params))
+        return self.make(kind, inputs, params, Abstract(result.shape, result.dtype))
+
+    def make(self, kind: str, inputs: tuple[Value, ...], params: Mapping[str, Any], abstract: Abstract) -> Value:
+        """The primitive, an earlier one that is the same, or a constant."""
+        key = (kind, tuple(x.number for x in inputs), _hashable(params), abstract)
+        if key in self._known:
+            return self._known[key]
+        if all(x.kind == "constant" for x in inputs) and abstract.size * abstract.dtype.itemsize <= SMALL:
+            made = self._folded(kind, inputs, params, abstract)
+        else:
+            made = self._new(kind, inputs, params, abstract)
+        self._known[key] = made
+        return made
+
+    def _folded(self, kind: str, inputs: tuple[Value, ...], params: Mapping[str, Any], abstract: Abstract) -> Value:
+        with np.errstate(all="ignore"):
+            content = np.asarray(MEANING[kind](*(x.content for x in inputs), **params), abstract.dtype)
+        return self.constant(content.item() if abstract.weak else content)
+
+    def _new(self, kind: str, inputs: tuple[Value, ...], params: Mapping[str, Any], abstract: Abstract) -> Value:
+        value = Value(kind, inputs, params, abstract, len(self.values))
+        self.values.append(value)
+        return value
+
+    def program(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Program:
+        """The primitives that the outputs need (dead code stays behind), in their order."""
+        needed: set[int] = {x.number for x in inputs}
+        stack = list(outputs)
+        while stack:
+            value = stack.pop()
+            if value.number not in needed:
+                needed.add(value.number)
+                stack += value.inputs
+        return Program(tuple(v for v in self.values if v.number in needed), tuple(inputs), tuple(outputs))
+
+
+def _hashable(params: Mapping[str, Any]) -> Any:
+    return tuple((k, repr(v)) for k, v in sorted(params.items()))
+
+
+# --- checking and running ---------------------------------------------------------------------------------------------
+
+
+def verify(program: Program) -> None:
+    """Raise unless the program is well formed: operands come first, and have the dtypes that primitives compute in."""
+    seen: set[int] = set()
+    for value in program.values:
+        for x in value.inputs:
+            assert x.number in seen, f"{value}: its operand {x!r} comes later or is missing"
+        if value.kind in UNARY or value.kind in BINARY or value.kind in COMPARISONS:
+            assert len({x.dtype for x in value.inputs}) == 1, f"{value}: expected operands of one dtype"
+            assert np.broadcast_shapes(*(x.shape for x in value.inputs)) == value.shape, f"{value}: wrong shape"
+        seen.add(value.number)
+    assert all(x.number in seen for x in program.outputs), "an output is not in the program"
+
+
+def evaluate(program: Program, given: Iterable[Any]) -> list[Any]:
+    """The outputs by NumPy, primitive by primitive: what the kernels are compared with."""
+    held: dict[int, Any] = dict(zip([x.number for x in program.inputs], given, strict=True))
+    with np.errstate(all="ignore"):
+        for value in program.values:
+            if value.kind == "constant":
+                held[value.number] = value.content
+            elif value.number not in held:
+                result = MEANING[value.kind](*(held[x.number] for x in value.inputs), **value.params)
+                held[value.number] = np.asarray(result, value.dtype)
+    return [held[x.number] for x in program.outputs]
