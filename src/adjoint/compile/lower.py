@@ -363,6 +363,8 @@ class _PrimitiveWords(Words):
     """Words that build primitives; an op's name is a word too, and what is neither is not lowered."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("__"):  # Python itself asks, not a rule
+            raise AttributeError(name)
         if name in ARRAYS.__dict__ or name not in REGISTRY:  # the rule of an op named like a word says that word
             raise UnloweredError(f"its rule says m.{name}, which has no primitive")
         return forward_as_word(self, name)
