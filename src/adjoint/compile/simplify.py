@@ -2,8 +2,8 @@
 
 A rule looks at one primitive, whose operands are simplified already, and returns a value to take in its place, or None.
 `simplify` rebuilds a program in order with all rules of a list; constants, common subexpressions and dead code fall
-away in the building (`Builder`). Rules of `EXACT` keep IEEE results: NaN, infinities, the sign of a zero. Those of `FAST`
-do not, and act only where a user asked for them.
+away in the building (`Builder`). Rules of `EXACT` keep IEEE results: NaN, infinities, the sign of a zero. Those
+of `FAST` do not, and act only where a user asked for them.
 """
 
 from __future__ import annotations
@@ -96,20 +96,23 @@ def minus_one(builder: Builder, value: Value) -> Value | None:
 
 
 def power_of_two(builder: Builder, value: Value) -> Value | None:
-    """x / 2ᵏ: x · 2⁻ᵏ, exact as long as both are normal numbers, and a quarter of the time."""
-    if value.kind != "divide" or value.dtype.kind != "f":
+    """x / 2ᵏ: x · 2⁻ᵏ, which rounds the same number once, too; a division takes several times as long."""
+    if value.kind != "divide" or value.dtype not in (np.float32, np.float64):
         return None
     n = number(value.inputs[1])
-    if (
-        n is None
-        or n in (0.0, 1.0)
-        or not math.isfinite(n)
-        or abs(math.frexp(n)[0]) != 0.5
-        or not 2**-100 < abs(n) < 2**100
-    ):
-        return None
-    inverse = builder.constant(np.full(value.inputs[1].shape, 1.0 / n, value.dtype))
-    return builder.make("multiply", (value.inputs[0], inverse), {}, value.abstract)
+    return _times(builder, value, 1.0 / n) if n is not None and n != 1.0 and _is_power_of_two(n) else None
+
+
+def _is_power_of_two(n: float) -> bool:
+    """Whether it is ±2ᵏ, and its reciprocal a normal number also in float32."""
+    return 2.0**-100 < abs(n) < 2.0**100 and abs(math.frexp(n)[0]) == 0.5
+
+
+def _times(builder: Builder, value: Value, factor: float) -> Value:
+    """The first operand times a number, in place of a quotient."""
+    x, divisor = value.inputs
+    product = builder.constant(np.full(divisor.shape, factor, value.dtype))
+    return builder.make("multiply", (x, product), {}, value.abstract)
 
 
 def square_as_product(builder: Builder, value: Value) -> Value | None:
@@ -184,10 +187,7 @@ def reciprocal_product(builder: Builder, value: Value) -> Value | None:
     if value.kind != "divide" or value.dtype.kind != "f":
         return None
     n = number(value.inputs[1])
-    if n is None or n == 0.0 or not math.isfinite(n):
-        return None
-    inverse = builder.constant(np.full(value.inputs[1].shape, 1.0 / n, value.dtype))
-    return builder.make("multiply", (value.inputs[0], inverse), {}, value.abstract)
+    return _times(builder, value, 1.0 / n) if n is not None and n != 0.0 and math.isfinite(n) else None
 
 
 FAST: Final[tuple[Rule, ...]] = (*EXACT, zero_operand, reciprocal_product)
