@@ -43,6 +43,11 @@ class Format(NamedTuple):
         """Added to a small number, it leaves the nearest integer in the sum's low bits (half to even)."""
         return float(1.5 * 2.0**self.digits)
 
+    @property
+    def magic_bits(self) -> int:
+        """The bits of `magic`."""
+        return ((self.bias + self.digits) << self.digits) + (1 << (self.digits - 1))
+
 
 SINGLE: Final = Format(32, 23, 127)
 DOUBLE: Final = Format(64, 52, 1023)
@@ -63,7 +68,7 @@ def _suffix(kind: Any) -> str:
 def intrinsic(builder: Any, name: str, *operands: Any, result: Any = None) -> Any:
     """Call of an LLVM intrinsic that is overloaded on its first operand's type."""
     kind = operands[0].type
-    full = f"llvm.{name}.{_suffix(kind).replace('i1', 'i1')}"
+    full = f"llvm.{name}.{_suffix(kind)}"
     callee = builder.module.globals.get(full)
     if callee is None:
         kinds = [operand.type for operand in operands]
@@ -104,6 +109,10 @@ class Mask(_Lanes):
     def __xor__(self, other: Mask) -> Mask:
         return Mask(self.builder, self.builder.xor(self.raw, other.raw))
 
+    def negated(self) -> Mask:
+        """Where this is false."""
+        return Mask(self.builder, self.builder.not_(self.raw))
+
     def any(self) -> Any:
         """One i1: whether any lane is true."""
         if not isinstance(self.raw.type, ir.VectorType):
@@ -141,6 +150,9 @@ class Bits(_Lanes):
     def __lt__(self, other: Bits | int) -> Mask:
         return Mask(self.builder, self.builder.icmp_signed("<", self.raw, self._raw(other)))
 
+    def __gt__(self, other: Bits | int) -> Mask:
+        return Mask(self.builder, self.builder.icmp_signed(">", self.raw, self._raw(other)))
+
     def equal(self, other: Bits | int) -> Mask:
         """Equality."""
         return Mask(self.builder, self.builder.icmp_signed("==", self.raw, self._raw(other)))
@@ -148,6 +160,19 @@ class Bits(_Lanes):
     def where(self, condition: Mask, other: Bits | int) -> Bits:
         """This where the condition holds, else the other."""
         return Bits(self.builder, self.builder.select(condition.raw, self.raw, self._raw(other)))
+
+    def like(self, number: int) -> Bits:
+        """A constant in every lane."""
+        return Bits(self.builder, constant(self.raw.type, number))
+
+    def number(self) -> Float:
+        """The integer as a number; exact below 2²³ and 2⁵¹.
+
+        For float64 by adding into the low bits of a large number: AVX2 has no conversion of 64-bit integers.
+        """
+        if self.element.width == SINGLE.width:
+            return Float(self.builder, self.builder.sitofp(self.raw, _like(self.raw.type, ir.FloatType())))
+        return (self + DOUBLE.magic_bits).float() - DOUBLE.magic
 
     def float(self) -> Float:
         """The number that these bits encode."""
