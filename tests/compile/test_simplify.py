@@ -61,6 +61,17 @@ def test_rules_that_change_results_must_be_asked_for():
     assert kinds(lambda x: x * 0.0, SPECIAL, rules=FAST) == []
 
 
+def test_zeros_of_both_signs_are_not_one_number():
+    zeros = np.array([-0.0, 0.0])
+    assert kinds(lambda x: x + zeros, zeros) == ["add"]
+
+
+def test_a_sum_of_one_element_stays():
+    """NumPy starts a sum from 0, so that of −0 alone is 0."""
+    assert kinds(lambda x: ad.sum(x, axis=1, keepdims=True), np.ones((3, 1))) == ["sum"]
+    assert kinds(lambda x: ad.max(x, axis=1, keepdims=True), np.ones((3, 1))) == []
+
+
 def test_a_constant_that_widens_the_shape_stays():
     assert kinds(lambda x: x * np.ones((2, 1)), SPECIAL) == ["multiply"]
 

@@ -52,8 +52,10 @@ def number(value: Value) -> float | None:
         return number(value.inputs[0])
     if value.kind != "constant" or value.content.size == 0:
         return None
-    first = value.content.flat[0]
-    return float(first) if value.content.size == 1 or (value.content == first).all() else None
+    content = value.content
+    first = content.flat[0]
+    same = content.size == 1 or bool((content == first).all() and (np.signbit(content) == np.signbit(first)).all())
+    return float(first) if same else None
 
 
 # --- exact rules ------------------------------------------------------------------------------------------------------
@@ -131,12 +133,12 @@ def decided_choice(builder: Builder, value: Value) -> Value | None:
 
 
 def nothing_moved(builder: Builder, value: Value) -> Value | None:
-    """A reshape, transposition, broadcast or sum that leaves shape and order as they are."""
+    """A reshape, transposition, broadcast or reduction that leaves everything as it is. (A sum of −0 alone is 0.)"""
     if value.kind in ("reshape", "broadcast") and value.shape == value.inputs[0].shape:
         return value.inputs[0]
     if value.kind == "transpose" and value.params["axes"] == tuple(range(len(value.shape))):
         return value.inputs[0]
-    if value.kind in ("sum", "max", "min") and value.abstract == value.inputs[0].abstract:
+    if value.kind in ("max", "min") and value.abstract == value.inputs[0].abstract:
         return value.inputs[0] if all(value.shape[a] == 1 for a in value.params["axis"]) else None
     return None
 
