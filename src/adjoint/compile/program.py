@@ -18,10 +18,11 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from adjoint.abstract import Abstract
-from adjoint.vocabulary import ARRAYS
+from adjoint.vocabulary import ARRAYS, REGISTRY
 
 Dtype = np.dtype[Any]
 BOOL: Final[Dtype] = np.dtype(bool)
+INDEX: Final[Dtype] = np.dtype(np.intp)
 #: Constants of more bytes are neither folded nor compared by content.
 SMALL: Final = 4096
 
@@ -137,6 +138,33 @@ MEANING: Final[Mapping[str, Callable[..., Any]]] = {
 }
 
 
+def _matmul_shape(x: tuple[int, ...], y: tuple[int, ...]) -> tuple[int, ...]:
+    product: Abstract = REGISTRY["matmul"].abstract([Abstract(x, BOOL), Abstract(y, BOOL)], {})
+    return product.shape
+
+
+def _sliced(x: tuple[int, ...], *, key: Any) -> tuple[int, ...]:
+    shape: tuple[int, ...] = np.broadcast_to(np.empty((), np.int8), x)[key].shape
+    return shape
+
+
+#: Shapes of results, from those of operands and params.
+SHAPES: Final[Mapping[str, Callable[..., tuple[int, ...]]]] = {
+    "reshape": lambda x, *, shape: shape,
+    "transpose": lambda x, *, axes: tuple(x[a] for a in axes),
+    "broadcast": lambda x, *, shape: shape,
+    "slice": _sliced,
+    "unslice": lambda x, *, key, shape: shape,
+    "concatenate": lambda *xs, axis: (*xs[0][:axis], sum(x[axis] for x in xs), *xs[0][axis + 1 :]),
+    "gather": lambda x, indices: (*indices, *x[1:]),
+    "scatter": lambda x, indices, *, size: (size, *x[1:]),
+    "iota": lambda *, shape, axis: shape,
+    "matmul": _matmul_shape,
+    "argmax": lambda x, *, axis: () if axis is None else (*x[:axis], *x[axis + 1 :]),
+    "argmin": lambda x, *, axis: () if axis is None else (*x[:axis], *x[axis + 1 :]),
+}
+
+
 @lru_cache(maxsize=4096)
 def loop_dtypes(kind: str, operands: tuple[Any, ...]) -> tuple[Dtype, Dtype]:
     """The dtype that an elementwise primitive computes in, and that of its result; `float` is a weak operand."""
@@ -159,6 +187,7 @@ class Builder:
     def __init__(self) -> None:
         self.values: list[Value] = []
         self._known: dict[Any, Value] = {}
+        self._large: list[Any] = []  # known by identity, so they must live as long as this
 
     def input(self, abstract: Abstract) -> Value:
         """A value that is given when the program runs."""
@@ -172,6 +201,8 @@ class Builder:
         if key not in self._known:
             value = self._known[key] = self._new("constant", (), {}, abstract)
             value.content = array
+            if array.nbytes > SMALL:
+                self._large.append(content)
         return self._known[key]
 
     def elementwise(self, kind: str, *inputs: Value) -> Value:
@@ -204,11 +235,16 @@ class Builder:
         dtype = np.asarray(MEANING[kind](np.ones(1, x.dtype))).dtype
         return self.make(kind, (x,), {"axis": axes, "keepdims": True}, Abstract(shape, dtype))
 
+    def weakened(self, x: Value) -> Value:
+        """The same number as a Python float has it, which promotes weakly."""
+        weak = Abstract(x.shape, x.dtype, True)
+        return x if x.abstract == weak else self.make("cast", (x,), {"dtype": x.dtype}, weak)
+
     def shaped(self, kind: str, *inputs: Value, **params: Any) -> Value:
-        """A primitive that moves elements about: its shape is that of its meaning on indices."""
-        empty = [np.broadcast_to(np.zeros((), x.dtype), x.shape) for x in inputs]
-        result = np.asarray(MEANING[kind](*empty, **params))
-        return self.make(kind, inputs, params, Abstract(result.shape, result.dtype))
+        """A primitive that is not elementwise and no reduction; its operands have one dtype, indices aside."""
+        shape = SHAPES[kind](*(x.shape for x in inputs), **params)
+        dtype = INDEX if kind in ("iota", "argmax", "argmin") else inputs[0].dtype
+        return self.make(kind, inputs, params, Abstract(tuple(shape), dtype))
 
     def make(self, kind: str, inputs: tuple[Value, ...], params: Mapping[str, Any], abstract: Abstract) -> Value:
         """The primitive, an earlier one that is the same, or a constant."""
