@@ -53,19 +53,11 @@ def fit(op: Op, position: int, g: Any, like: Any) -> Any:
 def fit_tensor(op: Op, position: int, g: Any, like: Any) -> Any:
     """`fit` in differentiable words: `g` may be a Tensor."""
     if not isinstance(g, Tensor):
-        return fit(op, position, g, like._value) if type(like._value) is not Abstract else _repeated(g, like)
+        weak = type(like._value) is Abstract and like._value.weak  # it stands for a Python float
+        return fit(op, position, g, 0.0 if weak else like._value)
     if g.shape != like.shape:
         g = _summed(op, position, TENSORS, g, like.shape)
     return g if g.dtype == like.dtype else TENSORS.cast(g, dtype=like.dtype)
-
-
-def _repeated(g: Any, like: Tensor) -> Any:
-    """A plain gradient for a value without data: the same number everywhere, or an array that has its shape."""
-    if like._value.weak:
-        return float(np.sum(g))
-    whole = np.empty(like.shape, like.dtype)
-    whole[...] = g
-    return whole
 
 
 def _summed(op: Op, position: int, m: Any, g: Any, shape: tuple[int, ...]) -> Any:

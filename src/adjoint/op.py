@@ -323,12 +323,11 @@ class Op:
             values = [x._value if isinstance(x, Tensor) else x for x in inputs]
             active = tuple([type(x) is Tensor for x in inputs])
         current = MODE.get()
-        value: Any
         try:
-            if current is not None and current.trace is not None and any(type(v) is Abstract for v in values):
-                value = self.abstract([Abstract.of(v) for v in values], params)
-            else:
+            if current is None or current.trace is None or not any(type(v) is Abstract for v in values):
                 value = self.evaluate(values, params)
+            else:
+                value = self.abstract([Abstract.of(v) for v in values], params)
         except AdjointError:
             raise
         except (ValueError, TypeError, IndexError) as error:
@@ -337,7 +336,9 @@ class Op:
             return value
         flows = self.nondiff is None and True in active
         if current is not None and not current.record:
-            return leaf(value, None, Constant)
+            if current.trace is None:
+                return leaf(value, None, Constant)
+            flows = False  # a trace must know where it comes from, also what gets no gradient
         if flows and not only_tensors:  # a plain array could be changed by its owner before the backward pass reads it
             inputs = tuple([owned(plain_value(x, self.name)) if type(x) is np.ndarray else x for x in inputs])
         rules = self._scalar_rules if type(value) is float else self._rules

@@ -305,6 +305,8 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """A constant of the same value, without history: nothing flows back through it."""
+        if type(self._value) is Abstract:  # the trace must know where it comes from
+            return record(new(Constant), LEAF, self._value, (self,), NO_PARAMS, self._name)  # type: ignore[no-any-return]
         return leaf(self._value, self._name, Constant)
 
     def _leave(self, how: str) -> Array:

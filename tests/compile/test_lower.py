@@ -87,6 +87,39 @@ def test_the_same_is_made_once_and_constants_are_folded():
     assert builder.constant(0.0) is not builder.constant(-0.0)
 
 
+def test_a_large_constant_is_known_by_itself():
+    """Two arrays that lie at one address, one after the other, are two constants."""
+    builder = Builder()
+    values = [builder.constant(np.full(1000, float(i))) for i in range(20)]
+    assert [v.content[0] for v in values] == list(range(20))
+    kept = np.zeros(1000)
+    assert builder.constant(kept) is builder.constant(kept)
+
+
+def test_large_shapes_cost_nothing():
+    """Shapes come from shapes: building a product of a billion numbers computes none of them."""
+    builder = Builder()
+    x = builder.input(Abstract((10**6, 10**6), np.dtype(float)))
+    product = builder.shaped("matmul", x, builder.shaped("transpose", x, axes=(1, 0)))
+    assert builder.shaped("concatenate", product, product, axis=1).shape == (10**6, 2 * 10**6)
+
+
+def test_states_that_are_assigned_keep_their_kind_in_a_program():
+    rate = ad.State(0.1, name="rate")
+
+    def f(x):
+        rate.assign(np.float64(0.25))
+        with ad.no_grad():
+            scaled = x * rate
+        return scaled.detach()
+
+    x = np.ones(3, np.float32)
+    program = lower(trace(f, (x,)))
+    verify(program)
+    out, after = evaluate(program, [x, 0.1])
+    assert (out.tolist(), out.dtype, float(after)) == ([0.25] * 3, np.float32, 0.25)
+
+
 def test_dead_code_stays_behind():
     builder = Builder()
     x = builder.input(Abstract((3,), np.dtype(float)))

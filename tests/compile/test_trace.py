@@ -34,8 +34,8 @@ def computed(traced: Traced, args):
 def valued(node, held):
     if type(node._value) is not Abstract:
         return node._value
-    if node._rule.op is None:  # a read after an assignment
-        return held[node._inputs[1]]
+    if node._rule.op is None:  # a detached value, or a read after an assignment
+        return held[node._inputs[-1]]
     values = [held[x] if isinstance(x, Tensor) else x for x in node._inputs]
     with np.errstate(all="ignore"):
         return node._rule.op.evaluate(values, node._params)
@@ -254,6 +254,69 @@ def test_a_state_keeps_its_shape():
     state = ad.State(np.zeros(3), name="total")
     with pytest.raises(ShapeError, match=r"assign: expected shape \(3,\), got \(4,\) \(total\)"):
         trace(lambda x: state.assign(x[0]), (X,))
+
+
+def test_a_plain_number_is_assigned():
+    rate, weight = ad.State(0.1, name="rate"), ad.Parameter(np.ones(3, np.float32), name="weight")
+
+    def f(x):
+        rate.assign(0.5)
+        weight.assign(np.zeros(3))
+        loss = (weight * x * rate).sum()
+        loss.backward()
+        return loss, weight.grad
+
+    traced = trace(f, (np.ones(3, np.float32),))
+    assert (rate.item(), set(traced.assigned)) == (0.1, {rate, weight})
+    loss, g, *after = computed(traced, (np.ones(3, np.float32),))
+    assert (loss.item(), loss.dtype, g.tolist()) == (0.0, np.float32, [0.5, 0.5, 0.5])
+    assert {s.name: np.asarray(v).tolist() for s, v in zip(traced.assigned, after, strict=True)} == {
+        "rate": 0.5,
+        "weight": [0.0, 0.0, 0.0],
+    }
+
+
+def test_an_assigned_rate_still_promotes_weakly():
+    """A learning rate that is computed from an array scalar would else make a float32 network one of float64."""
+    rate = ad.State(0.1, name="rate")
+
+    def f(x, factor):
+        rate.assign(rate * factor)
+        return x * rate
+
+    (out,) = trace(f, (X, np.float64(0.5))).outputs
+    assert out.dtype == np.float32
+
+
+def test_a_plain_gradient_is_summed_where_its_input_was_repeated():
+    w = ad.Parameter(np.ones(3), name="w")
+
+    def f(x):
+        (w + x).backward(np.ones((2, 3)))
+        return w.grad
+
+    (g,) = computed(trace(f, (np.ones((2, 3)),)), (np.ones((2, 3)),))
+    np.testing.assert_array_equal(g, [2.0, 2.0, 2.0])
+
+
+@pytest.mark.parametrize("how", ["no_grad", "detach", "stop_gradient"])
+def test_what_gets_no_gradient_is_traced_too(how):
+    w = ad.Parameter([1.0, 2.0])
+
+    def cut(x):
+        if how == "no_grad":
+            with ad.no_grad():
+                return x * 3.0
+        return (x * 3.0).detach() if how == "detach" else ad.stop_gradient(x * 3.0)
+
+    def f(x):
+        (cut(w * x) * w).sum().backward()
+        return w.grad
+
+    (g,) = computed(trace(f, (2.0,)), (2.0,))
+    f(2.0)
+    np.testing.assert_array_equal(g, w.grad)
+    np.testing.assert_array_equal(g, [6.0, 12.0])
 
 
 def test_containers_and_settings_as_arguments():

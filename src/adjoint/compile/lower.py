@@ -29,6 +29,14 @@ class UnloweredError(Exception):
     """A rule that cannot be read as primitives; the text says why."""
 
 
+def _binary(kind: str) -> Callable[[Any, Any], Symbol]:
+    return lambda a, b: _elementwise(kind, a, b)
+
+
+def _reflected(kind: str) -> Callable[[Any, Any], Symbol]:
+    return lambda a, b: _elementwise(kind, b, a)
+
+
 class Symbol:
     """An operand of a rule that is being lowered: a value of the program that `builder` makes."""
 
@@ -60,50 +68,15 @@ class Symbol:
     def __bool__(self) -> bool:
         raise UnloweredError("it asks in Python for the truth of a value")
 
-    def __add__(self, other: Any) -> Symbol:
-        return _elementwise("add", self, other)
-
-    def __radd__(self, other: Any) -> Symbol:
-        return _elementwise("add", other, self)
-
-    def __sub__(self, other: Any) -> Symbol:
-        return _elementwise("subtract", self, other)
-
-    def __rsub__(self, other: Any) -> Symbol:
-        return _elementwise("subtract", other, self)
-
-    def __mul__(self, other: Any) -> Symbol:
-        return _elementwise("multiply", self, other)
-
-    def __rmul__(self, other: Any) -> Symbol:
-        return _elementwise("multiply", other, self)
-
-    def __truediv__(self, other: Any) -> Symbol:
-        return _elementwise("divide", self, other)
-
-    def __rtruediv__(self, other: Any) -> Symbol:
-        return _elementwise("divide", other, self)
+    __add__, __radd__ = _binary("add"), _reflected("add")
+    __sub__, __rsub__ = _binary("subtract"), _reflected("subtract")
+    __mul__, __rmul__ = _binary("multiply"), _reflected("multiply")
+    __truediv__, __rtruediv__ = _binary("divide"), _reflected("divide")
+    __lt__, __le__, __gt__, __ge__ = map(_binary, ("less", "less_equal", "greater", "greater_equal"))
+    __eq__, __ne__ = _binary("equal"), _binary("not_equal")  # type: ignore[assignment]
 
     def __neg__(self) -> Symbol:
         return _elementwise("negative", self)
-
-    def __lt__(self, other: Any) -> Symbol:
-        return _elementwise("less", self, other)
-
-    def __le__(self, other: Any) -> Symbol:
-        return _elementwise("less_equal", self, other)
-
-    def __gt__(self, other: Any) -> Symbol:
-        return _elementwise("greater", self, other)
-
-    def __ge__(self, other: Any) -> Symbol:
-        return _elementwise("greater_equal", self, other)
-
-    def __eq__(self, other: object) -> Symbol:  # type: ignore[override]
-        return _elementwise("equal", self, other)
-
-    def __ne__(self, other: object) -> Symbol:  # type: ignore[override]
-        return _elementwise("not_equal", self, other)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -447,8 +420,9 @@ def lower(traced: Traced) -> Program:
 def _lowered_node(builder: Builder, node: Tensor, held: Mapping[Tensor, Value]) -> Value:
     if not isinstance(node._value, Abstract):  # known while tracing
         return builder.constant(node._value)
-    if node._rule.op is None:  # the read of a state after an assignment
-        return held[node._inputs[1]]
+    if node._rule.op is None:  # stands for its last input: a detached value, or a state after an assignment
+        x = held[node._inputs[-1]]
+        return builder.weakened(x) if node._value.weak else x
     inputs = [held[x] if isinstance(x, Tensor) else builder.constant(x) for x in node._inputs]
     return lowered(builder, node._rule.op, inputs, node._params, node._value)
 

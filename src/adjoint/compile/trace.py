@@ -17,7 +17,7 @@ from adjoint.abstract import Abstract
 from adjoint.errors import ImmutableError, ShapeError, TraceError
 from adjoint.leaves import READ, State
 from adjoint.recording import here, mode, tracing
-from adjoint.tensor import LEAF, Constant, Tensor, new, record
+from adjoint.tensor import LEAF, Constant, Tensor, leaf, new, plain_value, record
 from adjoint.transforms import flatten, unflatten
 from adjoint.vocabulary import TENSORS
 
@@ -58,15 +58,19 @@ class Recorder:
     def assign(self, state: State, value: Any) -> None:
         """From here on the State has this value, cast to its dtype."""
         before = self.read(state)
-        after = value if isinstance(value, Tensor) else TENSORS.identity(value)
-        shape = after.shape if isinstance(after, Tensor) else Abstract.of(after).shape
-        if shape != before.shape:
+        after = value if isinstance(value, Tensor) else leaf(plain_value(value, "assign"), None, Constant)
+        if after.shape != before.shape:
             raise ShapeError(
-                f"assign: expected shape {before.shape}, got {shape} ({state.name or 'unnamed'}){here()}; "
+                f"assign: expected shape {before.shape}, got {after.shape} ({state.name or 'unnamed'}){here()}; "
                 "a state has the same shape at every call"
             )
-        after = after if isinstance(after, Tensor) and after.dtype == before.dtype else _cast(after, before.dtype)
-        self.current[state] = _reading(state, after)
+        if after.dtype != before.dtype:
+            after = (
+                TENSORS.cast(after, dtype=before.dtype)
+                if before.dtype.kind == "f"
+                else TENSORS.to_whole(after, dtype=before.dtype)
+            )
+        self.current[state] = _read_again(state, before._value, after)
 
     def restore_later(self, held: dict[Any, Any]) -> None:
         """Put the entries of a dict back when the trace ends."""
@@ -130,13 +134,9 @@ def _read_of(state: State) -> Tensor:
     return node
 
 
-def _reading(state: State, value: Tensor) -> Tensor:
-    """A read of a State after an assignment inside the trace: gradients of a later backward pass reach the State."""
-    if not state._trainable:
-        return value
-    node: Tensor = record(new(Tensor), READ, value._value, (state, value))
-    return node
-
-
-def _cast(value: Any, dtype: Any) -> Any:
-    return TENSORS.cast(value, dtype=dtype) if dtype.kind == "f" else TENSORS.to_whole(value, dtype=dtype)
+def _read_again(state: State, like: Abstract, value: Tensor) -> Tensor:
+    """A read of a State after an assignment inside the trace; it promotes as the State does, and if the State is
+    trainable, gradients of a later backward pass reach it.
+    """
+    kind, rule = (Tensor, READ) if state._trainable else (Constant, LEAF)
+    return record(new(kind), rule, like, (state, value))  # type: ignore[no-any-return]
