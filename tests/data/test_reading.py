@@ -105,6 +105,7 @@ def test_what_polars_would_take_for_a_pattern_is_a_name(csv):
         ("a,b,a\n1,2,3\n", "expected a name for each column in the first line, each once, got 'a' more than once"),
         ('a,b\n1,"2\n3,4\n', "expected a CSV file, got unexpected end of data in line 3"),
         ('"a\n1\n', "expected a CSV file, got unexpected end of data in line 2"),
+        ('a\na"\n', "expected a CSV file, got one that cannot be read (a quote stands where none may be)"),
         (b"\x00;\n\r\r", "expected lines that end in a line feed, got carriage returns alone; save it as CSV anew"),
         (b"a,b\n1,caf\xe9\n", "expected text in UTF-8, got byte 0xe9 in line 2; save it as CSV in UTF-8"),
         ("a,b\n1,2\n".encode("utf-16"), "expected text in UTF-8, got byte 0xff in line 1; save it as CSV in UTF-8"),

@@ -134,9 +134,9 @@ def _cells(structure: CsvText, content: bytes) -> polars.DataFrame:
         frame: polars.DataFrame = pl.read_csv(source, infer_schema=False, separator=structure.separator)
     except pl.exceptions.PolarsError as error:
         structure.blank_rows()  # says which line is too long or badly quoted, where that is the reason
-        raise DataError(
-            f"{structure.source}: expected a CSV file, got one that cannot be read ({_reason(error)})"
-        ) from None
+        # Polars says how many rows it missed in which chunk, which nobody can find in his file.
+        why = "a quote stands where none may be" if "malformed" in str(error) else _reason(error)
+        raise DataError(f"{structure.source}: expected a CSV file, got one that cannot be read ({why})") from None
     if frame.width != len(structure.header):
         raise DataError(f"{structure.source}: expected column names as CSV quotes them, got {listed(structure.header)}")
     return frame
