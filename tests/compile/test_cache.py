@@ -14,6 +14,7 @@ import pytest
 
 import adjoint
 from adjoint.compile import cache as module
+from adjoint.compile import private_folder
 from adjoint.compile.cache import MIB, CacheWarning, ObjectCache
 
 KEY, CODE, ABOUT = b"trace of step, avx512", b"\x7fELF" + bytes(range(256)) * 4, {"name": "step"}
@@ -129,12 +130,15 @@ def test_no_descriptor_stays_open(cache, file):
 def test_the_module_imports_nothing_of_the_compiler():
     imported = {
         name
-        for node in ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8")))
+        for file in (module.__file__, private_folder.__file__)
+        for node in ast.walk(ast.parse(Path(file).read_text(encoding="utf-8")))
         for name in (
             [a.name for a in node.names] if isinstance(node, ast.Import) else [getattr(node, "module", "") or ""]
         )
     }
-    assert not [name for name in imported if name.startswith(("llvmlite", "adjoint.", "pickle"))]
+    assert [name for name in imported if name.startswith(("llvmlite", "adjoint.", "pickle"))] == [
+        "adjoint.compile.private_folder"
+    ]
 
 
 # --- entries that cannot be trusted -----------------------------------------------------------------------------------
@@ -238,7 +242,7 @@ def test_a_folder_in_place_of_an_entry(cache, file):
 
 
 def test_a_file_too_large_to_be_ours_is_not_read(cache, file, monkeypatch):
-    monkeypatch.setattr(module, "LARGEST_ENTRY", 1000)
+    monkeypatch.setattr(private_folder, "LARGEST_ENTRY", 1000)
     refused(cache, f"has {file.stat().st_size:,} bytes, more than any entry")
 
 
@@ -269,7 +273,7 @@ def test_an_entry_that_cannot_be_read_now_stays(cache, file, monkeypatch):
     def fails(descriptor):
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(module, "_check_file", fails)
+    monkeypatch.setattr(private_folder, "_check_file", fails)
     with pytest.warns(CacheWarning, match="cannot be read: Input/output error"):
         assert cache.get(KEY) is None
     monkeypatch.undo()
@@ -343,7 +347,7 @@ def test_a_folder_below_a_file(tmp_path):
 
 def test_the_folder_is_checked_and_read_by_one_descriptor(cache, file, tmp_path, monkeypatch):
     """Somebody who exchanges the folder after the check gains nothing."""
-    real = module._check_ours
+    real = private_folder._check_ours
     trap = tmp_path / "trap"
     trap.mkdir()
     (trap / file.name).write_bytes(b"evil")
@@ -354,7 +358,7 @@ def test_the_folder_is_checked_and_read_by_one_descriptor(cache, file, tmp_path,
             os.replace(cache.folder, tmp_path / "aside")
             os.replace(trap, cache.folder)
 
-    monkeypatch.setattr(module, "_check_ours", exchanged)
+    monkeypatch.setattr(private_folder, "_check_ours", exchanged)
     assert cache.get(KEY) == CODE
 
 
@@ -535,8 +539,8 @@ def only_size(cache):
 def test_the_folder_is_looked_through_once_and_when_the_limit_is_reached(cache, monkeypatch):
     filled(cache, 1)
     size, looks = only_size(cache), []
-    real = module._Folder.remove_stale
-    monkeypatch.setattr(module._Folder, "remove_stale", lambda folder: (looks.append(1), real(folder)))
+    real = private_folder.PrivateFolder.remove_stale
+    monkeypatch.setattr(private_folder.PrivateFolder, "remove_stale", lambda folder: (looks.append(1), real(folder)))
     fresh = ObjectCache(cache.folder.parent)
     fresh.limit = 10 * size
     for i in range(1, 10):

@@ -7,65 +7,54 @@ An entry is one file, whose name is the SHA-256 of the format and the key:
     {"created": ..., "name": ..., ...}       JSON in one line, for people; nothing is decided by it
     the code
 
-Invariants. Code that comes from here is run, so `get` gives it away only if nobody but this user can have written it:
-the folder is opened first and checked by its descriptor, the file is opened inside that descriptor without following
-links, checked and then read from the same descriptor; a check by path would leave an instant in which the file changes.
-The digest finds damage and renamed entries; against a person who can write here no digest would help, which is why the
-folder must be this user's alone. What does not pass is removed and compiled anew, never trusted. And a program runs the
-same without a cache: `get` and `put` raise nothing for what they find on the disk, they warn once.
+Invariants. Code that comes from here is run, so `get` gives it away only if nobody but this user can have written it,
+which is the business of `private_folder`. The digest finds damage and renamed entries; against a person who can write
+here no digest would help. What does not pass is removed and compiled anew, never trusted. And a program runs the same
+without a cache: `get` and `put` raise nothing for what they find on the disk, they warn once.
 
 Elsewhere: what the key consists of, and the machine that the code is for.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import math
 import os
 import re
-import secrets
-import shlex
-import stat
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import adjoint
+from adjoint.compile.private_folder import (
+    FOLDER_VARIABLE,
+    LARGEST_ENTRY,
+    MIB,
+    OTHER_FOLDER,
+    PrivateFolder,
+    UnfitError,
+    make_private,
+)
 
-__all__ = ["CacheWarning", "Entry", "ObjectCache"]
+__all__ = ["LIMIT_VARIABLE", "MIB", "CacheWarning", "Entry", "ObjectCache"]
 
 FORMAT: Final = b"adjoint object code, format 1\n"
-FOLDER_VARIABLE: Final = "ADJOINT_CACHE_DIR"
 LIMIT_VARIABLE: Final = "ADJOINT_CACHE_MB"
 OFF: Final = ("", "0", "off")
-MIB: Final = 2**20
 DEFAULT_MIB: Final = 256
-#: A larger file was not written here: code of 100,000 nodes takes some 10 MiB.
-LARGEST_ENTRY: Final = 256 * MIB
 LONGEST_TEXT: Final = 200
 #: How much of a file is read to list it: the longest header has less.
 HEAD: Final = 16 * 1024
 #: Last use is known to the hour, so that most hits write nothing.
 TOUCH_AFTER: Final = 3600.0
-#: A temporary file that old was left by a process that died.
-STALE_AFTER: Final = 3600.0
-
 _ENTRY: Final = re.compile(r"[0-9a-f]{64}\.object")
-_TEMPORARY: Final = re.compile(r"\.[0-9a-f]{16}\.[0-9a-f]{16}\.part")
 _NO_DATE: Final = 2**37  # seconds since 1970 of which no calendar has the year
-_POSIX: Final = os.name == "posix"
-# Not every system has every flag. O_NONBLOCK: a pipe under the name of an entry must not make `open` wait for a writer.
-_GUARDED: Final[int] = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-_READ: Final[int] = os.O_RDONLY | _GUARDED | getattr(os, "O_NONBLOCK", 0)
-_CREATE: Final[int] = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _GUARDED
-_LIST: Final[int] = os.O_RDONLY | _GUARDED | getattr(os, "O_DIRECTORY", 0)
 
 
 class CacheWarning(UserWarning):
@@ -159,7 +148,7 @@ class ObjectCache:
                 code = _unpacked(name, content)
             except FileNotFoundError:
                 return None
-            except _UnfitError as finding:
+            except UnfitError as finding:
                 self._refuse(folder, name, finding)
                 return None
             except OSError as error:  # no fault of the entry, such as too many open files
@@ -193,7 +182,7 @@ class ObjectCache:
                     folder.write(name, content)
                     self._make_room(folder, len(content))
         except OSError as error:
-            self._warn("put", f"{self.folder} cannot be written: {error.strerror}; {_OTHER_FOLDER}")
+            self._warn("put", f"{self.folder} cannot be written: {error.strerror}; {OTHER_FOLDER}")
 
     def entries(self) -> list[Entry]:
         """All entries, the last used first; none where the folder is missing or cannot be used."""
@@ -225,10 +214,10 @@ class ObjectCache:
         if self.folder is None:
             return self._why_none or f"the cache is off, since {FOLDER_VARIABLE} is empty, 0 or off"
         try:
-            _Folder(self.folder).close()
+            PrivateFolder(self.folder).close()
         except FileNotFoundError:
             return None
-        except _UnfitError as finding:
+        except UnfitError as finding:
             return str(finding)
         return None
 
@@ -246,23 +235,23 @@ class ObjectCache:
         if self._bad_limit is not None:
             self._warn("limit", self._bad_limit)
 
-    def _open(self, *, create: bool = False) -> _Folder | None:
+    def _open(self, *, create: bool = False) -> PrivateFolder | None:
         """The folder if it can be used; None after a warning, or where it is missing and is not to be made."""
         if self.folder is None:
             return None
         try:
             try:
-                return _Folder(self.folder)
+                return PrivateFolder(self.folder)
             except FileNotFoundError:
                 if not create:
                     return None
-            _make_private(self.folder)
-            return _Folder(self.folder)
-        except _UnfitError as finding:
+            make_private(self.folder)
+            return PrivateFolder(self.folder)
+        except UnfitError as finding:
             self._warn("folder", str(finding))
             return None
 
-    def _refuse(self, folder: _Folder, name: str, finding: _UnfitError) -> None:
+    def _refuse(self, folder: PrivateFolder, name: str, finding: UnfitError) -> None:
         """Remove an entry that cannot be trusted, and say so."""
         removed = False
         with suppress(OSError):
@@ -270,7 +259,7 @@ class ObjectCache:
         fate = "it was removed and is compiled anew" if removed else "it was left there and is not used"
         self._warn(name, f"{folder.path / name} {finding}; {fate}")
 
-    def _make_room(self, folder: _Folder, added: int) -> None:
+    def _make_room(self, folder: PrivateFolder, added: int) -> None:
         """Remove the entries unused for longest when all exceed the limit.
 
         The folder is looked through at the first call and when what this process added since does not fit any more;
@@ -295,167 +284,6 @@ class ObjectCache:
         if about not in self._said:
             self._said.add(about)
             warnings.warn(f"object cache: {message}", CacheWarning, stacklevel=3)
-
-
-_OTHER_FOLDER: Final = f"name another folder in {FOLDER_VARIABLE}, or off"
-
-
-class _UnfitError(Exception):
-    """Why a folder or a file is not used."""
-
-
-class _Folder:
-    """The folder, open and checked: names are looked up in what was checked, wherever its path leads by now.
-
-    Windows can neither open a folder nor look up names in one; its user folders are closed to others by access lists,
-    so paths do there, and owner and mode, which mean nothing, are not asked for.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._descriptor: int | None = None
-        try:
-            if not _POSIX:
-                path.stat()
-                return
-            self._descriptor = os.open(path, _LIST)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise _UnfitError(_why_not_opened(path, error)) from None
-        try:
-            _check_ours(os.fstat(self._descriptor))
-        except _UnfitError as finding:
-            self.close()
-            raise _UnfitError(f"{path} {finding}, so it is not used; {_cure(path, finding)}") from None
-
-    def __enter__(self) -> _Folder:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Give the descriptor back."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-
-    def read(self, name: str, most: int = LARGEST_ENTRY) -> tuple[bytes, os.stat_result]:
-        """Content and status of a file, the first bytes of a longer one; raises _UnfitError for what is not ours."""
-        try:
-            descriptor = os.open(self._at(name), _READ, dir_fd=self._descriptor)
-        except OSError as error:
-            raise _UnfitError("is a symbolic link") if error.errno == errno.ELOOP else error from None
-        try:
-            status = os.fstat(descriptor)
-            _check_file(status)
-            with open(descriptor, "rb", closefd=False) as file:
-                return file.read(min(most, status.st_size)), status
-        finally:
-            os.close(descriptor)
-
-    def write(self, name: str, content: bytes) -> None:
-        """A file, whole or not at all, on the disk before it has its name.
-
-        The folder itself is not synced: a name that a crash takes away is only compiled again.
-        """
-        temporary = f".{name[:16]}.{secrets.token_hex(8)}.part"
-        descriptor = os.open(self._at(temporary), _CREATE, 0o600, dir_fd=self._descriptor)
-        try:
-            with open(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(descriptor)
-            os.replace(self._at(temporary), self._at(name), src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(self._at(temporary), dir_fd=self._descriptor)
-            raise
-
-    def touch(self, name: str) -> None:
-        """Note a use; on a read-only disk there is nothing to note."""
-        with suppress(OSError):
-            os.utime(self._at(name), dir_fd=self._descriptor)
-
-    def remove(self, name: str) -> bool:
-        """Remove a file or link of this user, and whether that was done; a folder stays."""
-        try:
-            status = self._status(name)
-            if stat.S_ISDIR(status.st_mode) or _foreign(status):
-                return False
-            os.unlink(self._at(name), dir_fd=self._descriptor)
-        except FileNotFoundError:  # another process was first
-            return False
-        return True
-
-    def files(self, pattern: re.Pattern[str]) -> Iterator[tuple[str, os.stat_result]]:
-        """This user's regular files whose names fit a pattern."""
-        for name in os.listdir(self.path if self._descriptor is None else self._descriptor):
-            if pattern.fullmatch(name):
-                with suppress(FileNotFoundError):
-                    status = self._status(name)
-                    if stat.S_ISREG(status.st_mode) and not _foreign(status):
-                        yield name, status
-
-    def remove_stale(self) -> None:
-        """Remove temporary files that a dead process left."""
-        for name, status in self.files(_TEMPORARY):
-            if time.time() - status.st_mtime > STALE_AFTER:
-                self.remove(name)
-
-    def _status(self, name: str) -> os.stat_result:
-        return os.stat(self._at(name), dir_fd=self._descriptor, follow_symlinks=False)
-
-    def _at(self, name: str) -> str:
-        return str(self.path / name) if self._descriptor is None else name
-
-
-# --- who may have written it ----------------------------------------------------------------------------------------
-
-
-def _foreign(status: os.stat_result) -> bool:
-    return _POSIX and status.st_uid != os.geteuid()
-
-
-def _check_ours(status: os.stat_result) -> None:
-    if _foreign(status):
-        raise _UnfitError(f"belongs to user {status.st_uid}, not to user {os.geteuid()} who runs this")
-    if _POSIX and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise _UnfitError(f"can be written by others (mode {stat.S_IMODE(status.st_mode):04o})")
-
-
-def _check_file(status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise _UnfitError("is no regular file")
-    _check_ours(status)
-    if status.st_size > LARGEST_ENTRY:
-        raise _UnfitError(f"has {status.st_size:,} bytes, more than any entry")
-
-
-def _cure(path: Path, finding: _UnfitError) -> str:
-    """What a person can do about a folder."""
-    if "can be written" in str(finding):
-        return f"if its files are yours: chmod 700 {shlex.quote(str(path))}; else {_OTHER_FOLDER}"
-    return _OTHER_FOLDER
-
-
-def _why_not_opened(path: Path, error: OSError) -> str:
-    """What stands there instead; only for the message, so a look at the path will do."""
-    what = f"cannot be opened ({error.strerror})"
-    if path.is_symlink():
-        what = "is a symbolic link"
-    elif path.is_file():
-        what = "is no folder"
-    return f"{path} {what}, so it is not used; {_OTHER_FOLDER}"
-
-
-def _make_private(folder: Path) -> None:
-    """Make a folder and those above it that are missing, for this user alone."""
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
-    for each in reversed(missing):
-        with suppress(FileExistsError):  # another process was first; whose it is, is checked when it is opened
-            each.mkdir(0o700)
 
 
 # --- the format -----------------------------------------------------------------------------------------------------
@@ -484,17 +312,17 @@ def _packed(name: str, code: bytes, about: Mapping[str, str | int | float]) -> b
 def _unpacked(name: str, content: bytes) -> bytes:
     """The code of an entry, once every byte has been vouched for."""
     if not content.startswith(FORMAT):
-        raise _UnfitError("is no entry of this format")
+        raise UnfitError("is no entry of this format")
     digest, _, rest = content[len(FORMAT) :].partition(b"\n")
     if digest != _digest(name, rest):
-        raise _UnfitError("is damaged: it does not have the digest that it names")
+        raise UnfitError("is damaged: it does not have the digest that it names")
     return rest.partition(b"\n")[2]
 
 
-def _described(folder: _Folder, name: str, status: os.stat_result) -> Entry:
+def _described(folder: PrivateFolder, name: str, status: os.stat_result) -> Entry:
     """An entry as its header tells it, as far as that can be read."""
     header: Any = None
-    with suppress(OSError, _UnfitError, ValueError, IndexError, RecursionError):
+    with suppress(OSError, UnfitError, ValueError, IndexError, RecursionError):
         content, _ = folder.read(name, HEAD)
         header = json.loads(content.split(b"\n", 3)[2])
     header = header if isinstance(header, dict) else {}
