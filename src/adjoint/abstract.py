@@ -34,7 +34,7 @@ class Abstract(NamedTuple):
 
     def specimen(self) -> Any:
         """The smallest value of this dtype and number of axes, to find out the dtype of a result."""
-        return self.dtype.type(1).item() if self.weak else np.ones((1,) * len(self.shape), self.dtype)
+        return self.dtype.type(1).item() if self.weak else np.ones((1,) * len(self.shape), self.dtype)[()]
 
     @property
     def ndim(self) -> int:

@@ -10,6 +10,9 @@ import time
 import pytest
 
 from adjoint.compile import pool
+from adjoint.compile.cache import ObjectCache
+from adjoint.compile.llvm import ir, object_code
+from adjoint.compile.pool_code import PARKED
 
 #: Words of a test program's table. `cells` has one word per part.
 WORDS = {"errors": 0, "parts": 1, "runs": 2, "started": 3, "go_on": 4, "cells": 8}
@@ -78,7 +81,15 @@ def until(condition):
 
 
 def parked(index):
-    return lambda: pool._POOL.block.state(index) == pool._PARKED
+    return lambda: pool._POOL.block.state(index) == PARKED
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folder(tmp_path_factory):
+    """A cache of the tests' own, also for the processes that they start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ADJOINT_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -197,23 +208,73 @@ def test_a_worker_that_started_although_ctrl_c_came_is_used(program, monkeypatch
             program.run(2)
     for _ in range(3):
         program.run(2)
-        until(lambda: own.block.state(1) == pool._PARKED)
+        until(lambda: own.block.state(1) == PARKED)
     assert (program.errors, program.runs, program.parts) == (0, 3, 6)
     own.close()
 
 
 def test_barriers_are_one_function_of_a_module_without_addresses():
-    module = pool.ir.Module("two")
-    word, pointer = pool.ir.IntType(64), pool.ir.PointerType()
+    module = ir.Module("two")
+    word, pointer = ir.IntType(64), ir.PointerType()
     for name in ("a", "b"):
-        function = pool.ir.Function(module, pool.ir.FunctionType(pool.ir.VoidType(), [pointer, word]), name)
-        b = pool.ir.IRBuilder(function.append_basic_block())
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [pointer, word]), name)
+        b = ir.IRBuilder(function.append_basic_block())
         pool.emit_barrier(b, *function.args)
         b.ret_void()
     text = str(module)
     assert text.count('define internal void @"adjoint.barrier"') == 1
     assert "inttoptr" not in text
-    pool.object_code(module, position_independent=True)
+    object_code(module, position_independent=True)
+
+
+# --- the cache --------------------------------------------------------------------------------------------------------
+
+
+def refuse(*_):
+    raise AssertionError("it is compiled again")
+
+
+def test_the_native_code_is_compiled_once_for_all_processes(tmp_path, monkeypatch):
+    monkeypatch.setenv("ADJOINT_CACHE_DIR", str(tmp_path))
+    code = pool._object_code()
+    assert [entry.name for entry in ObjectCache().entries()] == ["adjoint.pool"]
+    with monkeypatch.context() as patch:
+        patch.setattr(pool, "object_code", refuse)
+        assert pool._object_code() == code
+    other = pool.machine()._replace(cpu="generic")
+    monkeypatch.setattr(pool, "machine", lambda: other)
+    pool._object_code()
+    assert len(ObjectCache().entries()) == 2
+
+
+def test_code_from_the_cache_runs():
+    done = [
+        python("""
+        program = Program(12)
+        program.run(3)
+        print(program.errors, program.parts)
+    """)
+        for _ in range(2)
+    ]
+    assert [(d.stdout, d.stderr, d.returncode) for d in done] == [("0 3\n", "", 0)] * 2
+    assert len(ObjectCache().entries()) == 1
+
+
+def test_the_pool_needs_no_cache(tmp_path, monkeypatch):
+    file = tmp_path / "file"
+    file.write_bytes(b"")
+    for folder in (file, file / "inside", "off"):
+        monkeypatch.setenv("ADJOINT_CACHE_DIR", str(folder))
+        assert pool._object_code().startswith(object_code(pool.pool_module())[:4])
+
+
+def test_a_relative_cache_whose_folder_is_gone(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    monkeypatch.setenv("ADJOINT_CACHE_DIR", "relative")
+    gone.rmdir()
+    assert len(pool._object_code()) > 1000
 
 
 # --- in a process of its own ------------------------------------------------------------------------------------------
@@ -221,7 +282,8 @@ def test_barriers_are_one_function_of_a_module_without_addresses():
 
 def python(script):
     """Run a script that has this file's `Program` and `until`."""
-    parts = [f"import ctypes, os, signal, threading, time\nfrom adjoint.compile import pool\nWORDS = {WORDS}"]
+    parts = ["import ctypes, os, signal, threading, time\nfrom adjoint.compile import pool"]
+    parts += [f"from adjoint.compile.pool_code import PARKED\nWORDS = {WORDS}"]
     parts += [inspect.getsource(part) for part in (compiled, Program, until)]
     code = "\n\n".join([*parts, inspect.cleandoc(script)])
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
@@ -281,7 +343,7 @@ def test_the_interpreter_leaves_whatever_the_workers_do(state):
             program.run(3)
             print(program.errors, program.parts)
         if state == "parked":
-            until(lambda: {{pool._POOL.block.state(i) for i in (1, 2)}} == {{pool._PARKED}})
+            until(lambda: {{pool._POOL.block.state(i) for i in (1, 2)}} == {{PARKED}})
         if state == "at work":
             pool._PATIENCE = 0.05
             threading.Thread(target=last.run, args=(3,), daemon=True).start()

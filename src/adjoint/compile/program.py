@@ -102,6 +102,20 @@ def _word(name: str) -> Callable[..., Any]:
     return function
 
 
+def _reduction(name: str) -> Callable[..., Any]:
+    """Over an axis, or over slices of it of a given length, each of which gives one result."""
+    whole = _word(name)
+
+    def reduced(x: Any, *, length: int = 0, **params: Any) -> Any:
+        if not length:
+            return whole(x, **params)
+        (axis,) = params["axis"]
+        places = range(length, x.shape[axis], length)
+        return np.concatenate([whole(part, **params) for part in np.split(x, places, axis)], axis)
+
+    return reduced
+
+
 def _unslice(x: Any, *, key: Any, shape: tuple[int, ...]) -> Any:
     result = np.zeros(shape, x.dtype)
     result[key] = x
@@ -117,8 +131,9 @@ def _scatter(x: Any, indices: Any, *, size: int) -> Any:
 
 MEANING: Final[Mapping[str, Callable[..., Any]]] = {
     **{name: _word(name) for name in (*UNARY, *BINARY, *COMPARISONS)},
-    **{name: _word(name) for name in REDUCTIONS},
+    **{name: _reduction(name) for name in REDUCTIONS},
     "where": np.where,
+    "copied": lambda x: x,
     "cast": lambda x, *, dtype: np.asarray(x).astype(dtype),
     "reshape": lambda x, *, shape: np.reshape(x, shape),
     "transpose": lambda x, *, axes: np.transpose(x, axes),
@@ -168,7 +183,7 @@ SHAPES: Final[Mapping[str, Callable[..., tuple[int, ...]]]] = {
 @lru_cache(maxsize=4096)
 def loop_dtypes(kind: str, operands: tuple[Any, ...]) -> tuple[Dtype, Dtype]:
     """The dtype that an elementwise primitive computes in, and that of its result; `float` is a weak operand."""
-    specimens = [1.0 if d is float else np.ones((), d) for d in operands]
+    specimens = [d(1) if isinstance(d, type) else np.ones((), d) for d in operands]
     with np.errstate(all="ignore"):
         result = np.asarray(MEANING[kind](*specimens)).dtype
     if kind in ("and_", "or_", "not_"):
@@ -208,7 +223,7 @@ class Builder:
     def elementwise(self, kind: str, *inputs: Value) -> Value:
         """A primitive of the elements, its operands cast to the dtype that NumPy would compute in."""
         weak = all(x.abstract.weak for x in inputs)
-        operands = tuple(float if x.abstract.weak and x.dtype.kind == "f" and not weak else x.dtype for x in inputs)
+        operands = tuple(type(x.abstract.specimen()) if x.abstract.weak and not weak else x.dtype for x in inputs)
         loop, result = loop_dtypes(kind, operands)
         shape = np.broadcast_shapes(*(x.shape for x in inputs))
         cast = tuple(self.cast(x, loop) for x in inputs)
@@ -217,10 +232,10 @@ class Builder:
     def where(self, condition: Value, x: Value, y: Value) -> Value:
         """x where the condition holds, else y."""
         weak = x.abstract.weak and y.abstract.weak
-        dtype = np.result_type(*(0.0 if z.abstract.weak and not weak else z.dtype for z in (x, y)))
+        dtype = np.result_type(*(z.abstract.specimen() if z.abstract.weak and not weak else z.dtype for z in (x, y)))
         shape = np.broadcast_shapes(condition.shape, x.shape, y.shape)
         inputs = (self.cast(condition, BOOL), self.cast(x, dtype), self.cast(y, dtype))
-        return self.make("where", inputs, {}, Abstract(shape, dtype, weak and condition.abstract.weak))
+        return self.make("where", inputs, {}, Abstract(shape, dtype, weak and dtype.kind == "f" and not shape))
 
     def cast(self, x: Value, dtype: Any) -> Value:
         """x in another dtype; no longer weak."""
@@ -251,12 +266,24 @@ class Builder:
         key = (kind, tuple(x.number for x in inputs), _hashable(params), abstract)
         if key in self._known:
             return self._known[key]
-        if all(x.kind == "constant" for x in inputs) and abstract.size * abstract.dtype.itemsize <= SMALL:
+        known = inputs and kind != "broadcast" and all(x.kind == "constant" for x in inputs)
+        if known and abstract.size * abstract.dtype.itemsize <= SMALL:
             made = self._folded(kind, inputs, params, abstract)
         else:
             made = self._new(kind, inputs, params, abstract)
         self._known[key] = made
         return made
+
+    def separate(self, kind: str, x: Value) -> Value:
+        """A primitive with a result like its operand, each time a new one."""
+        return self._new(kind, (x,), {}, x.abstract)
+
+    def known(self, kind: str, inputs: tuple[Value, ...]) -> Value | None:
+        """An elementwise primitive of these operands, if it was made before."""
+        shape = np.broadcast_shapes(*(x.shape for x in inputs))
+        abstracts = (Abstract(shape, inputs[0].dtype, weak) for weak in (False, True))
+        keys = ((kind, tuple(x.number for x in inputs), (), abstract) for abstract in abstracts)
+        return next((self._known[key] for key in keys if key in self._known), None)
 
     def _folded(self, kind: str, inputs: tuple[Value, ...], params: Mapping[str, Any], abstract: Abstract) -> Value:
         with np.errstate(all="ignore"):

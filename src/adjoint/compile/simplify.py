@@ -24,12 +24,13 @@ def simplify(program: Program, rules: Sequence[Rule]) -> Program:
     builder = Builder()
     new: dict[int, Value] = {}
     for value in program.values:
-        new[value.number] = _rewritten(builder, rules, _copied(builder, value, [new[x.number] for x in value.inputs]))
+        new[value.number] = _rewritten(builder, rules, copied(builder, value, [new[x.number] for x in value.inputs]))
         new[value.number].origin = new[value.number].origin or value.origin
     return builder.program([new[x.number] for x in program.inputs], [new[x.number] for x in program.outputs])
 
 
-def _copied(builder: Builder, value: Value, inputs: Sequence[Value]) -> Value:
+def copied(builder: Builder, value: Value, inputs: Sequence[Value]) -> Value:
+    """The same primitive of other operands."""
     if value.kind == "input":
         return builder.input(value.abstract)
     if value.kind == "constant":
