@@ -144,8 +144,7 @@ def _lazy_einsum(*xs: Any, subscripts: str) -> Any:
 
 def _stream(xp: ModuleType, seed: int, counter: Any) -> Any:
     """The random stream of one draw: Philox with the draw's number in the highest word of its counter."""
-    philox = xp.random.Philox(key=[seed & 0xFFFFFFFFFFFFFFFF, seed >> 64], counter=[0, 0, 0, int(counter)])
-    return xp.random.Generator(philox)
+    return xp.random.Generator(xp.random.Philox(key=seed, counter=int(counter) << 192))
 
 
 def _scatter_add(xp: ModuleType, x: Any, key: Any, shape: tuple[int, ...]) -> Any:

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from adjoint.abstract import Abstract
 from adjoint.compile.access import view
 from adjoint.compile.fuse import Group, Groups
-from adjoint.compile.kernels import loops, products
+from adjoint.compile.kernels import draws, loops, products
 from adjoint.compile.kernels.columns import Columns
 from adjoint.compile.kernels.loops import I64, POINTER, VOID, Part, i64
 from adjoint.compile.kernels.moves import Moves
@@ -76,6 +76,8 @@ def _kernel(module: Any, groups: Groups, group: Group, plan: Schedule, name: str
         Columns(nest, part, shared=shared).emit()
     elif group.kind == "product":
         products.emit(nest, part, _scratch(entry, part, plan.scratch.get(group)), shared=shared)
+    elif group.kind == "uniform":
+        draws.emit(nest, part, shared=shared)
     else:
         Moves(nest, part, shared=shared).emit()
     entry.ret_void()

@@ -27,7 +27,7 @@ ROW_REDUCTIONS: Final = frozenset((*REDUCTIONS, "argmax", "argmin"))
 COST: Final[Mapping[str, int]] = {
     **dict.fromkeys(("exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "tanh", "sinh", "cosh", "erf"), 20),
     **dict.fromkeys(("sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2", "cbrt", "pow", "remainder"), 40),
-    **dict.fromkeys(("divide", "reciprocal", "sqrt"), 8),
+    **dict.fromkeys(("divide", "reciprocal", "sqrt", "uniform"), 8),
 }
 #: What readers may compute again; `check_labels` has a group of its own for the check, its value is a cast.
 CHEAP: Final = frozenset((*ELEMENTWISE, "iota", "check_labels"))
@@ -78,7 +78,7 @@ class Groups:
         for value in program.values:
             if value.kind not in GIVEN and view(value).base is value and value.abstract.size:
                 self._take(value)
-        for value in [x for x in self.inlined if x in self.ends]:
+        for value in [x for x in self.inlined if x in self.ends]:  # labels that are returned
             self._settle(value)
         self._find_readers()
         self._inline()
@@ -101,8 +101,8 @@ class Groups:
         return list(found)
 
     def accesses(self, group: Group) -> list[tuple[Value, Axes | None]]:
-        """What the group reads that others computed or that is given, counts and single numbers too, with the axes it is
-        read with; None for the operands of a product or a move.
+        """What the group reads that others computed or that is given, counts and single numbers too, with the axes it
+        is read with; None for the operands of a product or a move.
         """
         found: list[tuple[Value, Axes | None]] = []
         stack: list[tuple[Value, Axes]] = []
@@ -139,10 +139,10 @@ class Groups:
         work = self._work(value)
         if value.kind == "check_labels":
             self._check(value)
-        elif work is not None and work <= _CHEAP * value.abstract.size:
+        elif work is not None and work <= _CHEAP * value.abstract.size and value not in self.ends:
             self.inlined[value] = work
         else:
-            self._place(value)
+            self._join(value, *(self._found(value) or _opened(value)))
 
     def _work(self, value: Value) -> int | None:
         """Operations that compute a value from what is given and known; None if that is not enough."""
@@ -166,12 +166,14 @@ class Groups:
         self.inlined[value] = value.abstract.size
 
     def _settle(self, value: Value) -> None:
-        """Compute a value into memory after all."""
+        """Compute a value into memory after all, in a group of its own: what it reads is given, so no circle arises."""
         del self.inlined[value]
-        self._place(value)
+        readers = [g for g in self.all if any(value in self.sources(v) for v in g.values)]
+        self._join(value, *_opened(value))
+        for reader in readers:
+            reader.needs[self.of[value]] = None
 
-    def _place(self, value: Value) -> None:
-        group, axes = self._found(value) or _opened(value)
+    def _join(self, value: Value, group: Group, axes: Axes) -> None:
         if group not in self.all:
             self.all.append(group)
         group.add(value, axes)
@@ -323,7 +325,7 @@ def _can_compute(reader: Group, value: Value) -> bool:
     return all(member.kind != "matmul" and _passes(x, value) for member, x in read)
 
 
-# --- axes ---------------------------------------------------------------------------------------------------------------
+# --- axes -------------------------------------------------------------------------------------------------------------
 
 
 def _opened(value: Value) -> tuple[Group, Axes]:
@@ -356,8 +358,8 @@ def _opened_for_reduction(value: Value) -> tuple[Group, Axes]:
 
 
 def operand_axes_of(group: Group, value: Value) -> Axes:
-    """Axes in the group that the operands of a member are broadcast to: those of the member, or, for a reduction, with the
-    axis that it goes along.
+    """Axes in the group that the operands of a member are broadcast to: those of the member, or, for a reduction, with
+    the axis that it goes along.
     """
     axes = group.members[value]
     if value.kind not in ROW_REDUCTIONS:

@@ -2,8 +2,8 @@
 
 A rule is written in the words `m`; here they take `Symbol`s, which stand for values of a program, and add primitives to
 it. Nothing is said about any particular op, so a new op compiles as soon as its rule uses these words. A rule that says
-another word, or does something else in Python than saying words, is not lowered: `UnloweredError`, and the op runs
-eagerly between native segments.
+another word, or does something else in Python than saying words, is not lowered: `UnloweredError`, and the op becomes
+a primitive of its own that NumPy computes between native segments.
 """
 
 from __future__ import annotations
@@ -332,6 +332,12 @@ def _check_labels(labels: Any, classes: int, what: str) -> Symbol:
     return Symbol(builder, builder.make("check_labels", (value,), {"classes": classes, "what": what}, kept))
 
 
+def _uniform(counter: Any, seed: int, shape: tuple[int, ...]) -> Symbol:
+    builder, (value,) = _operands((counter,))
+    drawn = Abstract(tuple(shape), np.dtype(np.float64))
+    return Symbol(builder, builder.make("uniform", (value,), {"seed": seed, "shape": tuple(shape)}, drawn))
+
+
 class _PrimitiveWords(Words):
     """Words that build primitives; an op's name is a word too, and what is neither is not lowered."""
 
@@ -367,6 +373,7 @@ WORDS: Final[Any] = _PrimitiveWords(
         "add_along_axis": _add_along_axis,
         "einsum": _einsum,
         "check_labels": _check_labels,
+        "uniform": _uniform,
         "argmax": _arg("argmax"),
         "argmin": _arg("argmin"),
     }
@@ -424,7 +431,11 @@ def _lowered_node(builder: Builder, node: Tensor, held: Mapping[Tensor, Value]) 
         x = held[node._inputs[-1]]
         return builder.weakened(x) if node._value.weak else x
     inputs = [held[x] if isinstance(x, Tensor) else builder.constant(x) for x in node._inputs]
-    return lowered(builder, node._rule.op, inputs, node._params, node._value)
+    op = node._rule.op
+    try:
+        return lowered(builder, op, inputs, node._params, node._value)
+    except UnloweredError:
+        return builder.eager(op.name, inputs, node._params, node._value)
 
 
 def _in_order(ends: Sequence[Tensor]) -> list[Tensor]:

@@ -42,7 +42,9 @@ def relu_mask(builder: Builder, value: Value) -> Value | None:
         return None
     x, c = value.inputs
     larger = builder.known("maximum", (x, c))
-    return None if larger is None or larger.shape != x.shape else builder.make("greater", (larger, c), {}, value.abstract)
+    if larger is None or larger.shape != x.shape:
+        return None
+    return builder.make("greater", (larger, c), {}, value.abstract)
 
 
 def one_axis_at_a_time(builder: Builder, value: Value) -> Value | None:
@@ -58,7 +60,7 @@ def one_axis_at_a_time(builder: Builder, value: Value) -> Value | None:
         return _unchanged(builder, value, x)
     if len(moving) == 1:
         return None if moving == axes else _reduced(builder, value, x, moving)
-    return _reduced(builder, value, _reduced(builder, value, x, moving[-1:]), moving[:-1])
+    return _reduced(builder, value, _normal(builder, _reduced(builder, value, x, moving[-1:])), moving[:-1])
 
 
 def _unchanged(builder: Builder, value: Value, x: Value) -> Value:
@@ -111,7 +113,7 @@ def matrix_operands(builder: Builder, value: Value) -> Value | None:
         return None
     wide = x if len(x.shape) > 1 else builder.shaped("reshape", x, shape=(1, *x.shape))
     tall = y if len(y.shape) > 1 else builder.shaped("reshape", y, shape=(*y.shape, 1))
-    product = builder.shaped("matmul", wide, tall)
+    product = _normal(builder, builder.shaped("matmul", wide, tall))
     return product if product.shape == value.shape else builder.shaped("reshape", product, shape=value.shape)
 
 
@@ -130,16 +132,18 @@ def other_products(builder: Builder, value: Value) -> Value | None:
     total = Abstract((*terms.shape[:-1], 1), value.dtype)
     axis = (len(terms.shape) - 1,)
     reduced = builder.make("sum" if kind == "multiply" else "any", (terms,), {"axis": axis, "keepdims": True}, total)
-    return builder.shaped("reshape", reduced, shape=value.shape)
+    return builder.shaped("reshape", _normal(builder, reduced), shape=value.shape)
 
 
 def places_last(builder: Builder, value: Value) -> Value | None:
-    """The place of the largest along the last axis; over all axes: in a row of all elements."""
+    """The place of the largest along the last axis; over all axes: in a row of all elements; of one element: 0."""
     if value.kind not in ("argmax", "argmin"):
         return None
     (x,), axis = value.inputs, value.params["axis"]
     if axis is None:
         return builder.shaped(value.kind, builder.shaped("reshape", x, shape=(x.abstract.size,)), axis=0)
+    if x.shape[axis] == 1:
+        return _repeated(builder, 0, value.abstract)
     last = len(x.shape) - 1
     if axis == last:
         return None
@@ -153,9 +157,13 @@ def nothing_reduced(builder: Builder, value: Value) -> Value | None:
         return None
     if all(x.abstract.size for x in value.inputs):
         return None
-    neutral: Any = 1 if value.kind == "all" else 0
-    number = builder.constant(np.asarray(neutral, value.dtype))
-    return number if value.shape == () else builder.make("broadcast", (number,), {"shape": value.shape}, value.abstract)
+    return _repeated(builder, 1 if value.kind == "all" else 0, value.abstract)
+
+
+def _repeated(builder: Builder, content: int, abstract: Abstract) -> Value:
+    """A number everywhere."""
+    number = builder.constant(np.asarray(content, abstract.dtype))
+    return number if abstract.shape == () else builder.make("broadcast", (number,), {"shape": abstract.shape}, abstract)
 
 
 NORMAL: Final[tuple[Rule, ...]] = (
@@ -169,6 +177,15 @@ NORMAL: Final[tuple[Rule, ...]] = (
     matrix_operands,
     other_products,
 )
+
+
+def _normal(builder: Builder, value: Value) -> Value:
+    """What the rules make of a primitive that one of them has made on the way to its own result."""
+    for rule in NORMAL:
+        other = rule(builder, value)
+        if other is not None and other is not value:
+            return _normal(builder, other)
+    return value
 
 
 def with_own_results(program: Program) -> Program:

@@ -1,6 +1,7 @@
 """A program of primitives: what the passes of the compiler read and write.
 
-Every op of the registry becomes a few of some sixty primitives, each with one result whose shape and dtype are known.
+Every op of the registry becomes a few of some sixty primitives, each with one result whose shape and dtype are known;
+an op whose rule cannot be read as primitives is one of its own, `eager`, which NumPy computes between native segments.
 Operands of a primitive have the dtype that it computes in (casts are primitives of their own), and shapes that
 broadcast as in NumPy. `Builder` makes them: the same primitive of the same operands is made once (common
 subexpressions), and one whose operands are all constants is computed at once.
@@ -148,6 +149,8 @@ MEANING: Final[Mapping[str, Callable[..., Any]]] = {
     ),
     "matmul": np.matmul,
     "check_labels": lambda labels, *, classes, what: ARRAYS.check_labels(labels, classes=classes, what=what),
+    "uniform": lambda counter, *, seed, shape: ARRAYS.uniform(counter, seed=seed, shape=shape),
+    "eager": lambda *xs, op, params: np.asarray(REGISTRY[op].evaluate(list(xs), params)),
     "argmax": lambda x, *, axis: np.argmax(x, axis=axis),
     "argmin": lambda x, *, axis: np.argmin(x, axis=axis),
 }
@@ -266,7 +269,7 @@ class Builder:
         key = (kind, tuple(x.number for x in inputs), _hashable(params), abstract)
         if key in self._known:
             return self._known[key]
-        known = inputs and kind != "broadcast" and all(x.kind == "constant" for x in inputs)
+        known = inputs and kind not in ("broadcast", "eager") and all(x.kind == "constant" for x in inputs)
         if known and abstract.size * abstract.dtype.itemsize <= SMALL:
             made = self._folded(kind, inputs, params, abstract)
         else:
@@ -277,6 +280,10 @@ class Builder:
     def separate(self, kind: str, x: Value) -> Value:
         """A primitive with a result like its operand, each time a new one."""
         return self._new(kind, (x,), {}, x.abstract)
+
+    def eager(self, op: str, inputs: Sequence[Value], params: Mapping[str, Any], abstract: Abstract) -> Value:
+        """An op that NumPy computes."""
+        return self.make("eager", tuple(inputs), {"op": op, "params": params}, abstract)
 
     def known(self, kind: str, inputs: tuple[Value, ...]) -> Value | None:
         """An elementwise primitive of these operands, if it was made before."""

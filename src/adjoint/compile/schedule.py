@@ -2,8 +2,8 @@
 
 The table of addresses that a program is called with has in its slots: 0 the arena, then the inputs, then the outputs,
 then constants of more than one number. A state that is assigned has one buffer, input and output at once: the group
-that writes it comes after all others that read its old value. Where that cannot be (two states exchanged), the new value
-is copied into the buffer at the end.
+that writes it comes after all others that read its old value. Where that cannot be (two states exchanged), the new
+value is copied into the buffer at the end.
 """
 
 from __future__ import annotations

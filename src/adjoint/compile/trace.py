@@ -26,7 +26,8 @@ class Traced(NamedTuple):
     """What a trace found: the graph is what hangs on `outputs` and `assigned`.
 
     `inputs` stand for the arguments (None for one that is no number, such as a text or a module), `states` for the
-    values that states have before the call, `assigned` for those that they have after it.
+    values that states have before the call, `assigned` for those that they have after it. `graded` are states whose
+    gradients were asked for.
     """
 
     inputs: tuple[Tensor | None, ...]
@@ -35,6 +36,7 @@ class Traced(NamedTuple):
     outputs: tuple[Any, ...]
     recipe: Any
     holders: tuple[Any, ...]
+    graded: tuple[State, ...]
 
 
 class Recorder:
@@ -112,10 +114,11 @@ def trace(f: Callable[..., Any], args: Sequence[Any]) -> Traced:
         with mode(trace=recorder, record=True):
             results, result_recipe = flatten(f(*unflatten(recipe, given)))
             outputs = tuple(x.read() if isinstance(x, State) else x for x in results)
+        graded = tuple(s for s in recorder.states if s._grad is not None)
     finally:
         recorder.restore()
     assigned = {s: now for s, now in recorder.current.items() if now is not recorder.states[s]}
-    return Traced(inputs, recorder.states, assigned, outputs, result_recipe, tuple(recorder.holders.values()))
+    return Traced(inputs, recorder.states, assigned, outputs, result_recipe, tuple(recorder.holders.values()), graded)
 
 
 def _input(x: Any) -> Tensor | None:

@@ -56,6 +56,16 @@ def splat(builder: Any, value: Any, lanes: int) -> Any:
     return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), lanes), None))
 
 
+def is_native(value: Value) -> bool:
+    """Whether there is native code for an elementwise primitive and the dtype that it computes in."""
+    if value.kind in ("where", "cast", "copied") or value.kind in COMPARISONS or not value.inputs:
+        return True
+    kind = value.inputs[0].dtype.kind
+    if kind == "f":
+        return value.kind in _FLOAT or value.kind in FUNCTIONS
+    return value.kind in (_INTEGER if kind in "iu" else _BOOL)
+
+
 def emit(builder: Any, value: Value, operands: Sequence[Any]) -> Any:
     """The primitive that makes `value`, of operands in registers."""
     if value.kind == "where":
@@ -107,27 +117,30 @@ def _zero(x: Any) -> Any:
 
 
 def _larger(b: Any, _: Dtype, x: Any, y: Any) -> Any:
-    """NaN goes through from either side. A constant is no NaN, so one comparison does."""
-    if isinstance(y, ir.Constant):
+    """NaN goes through from either side; one comparison does if y is known to be a number."""
+    if _is_number(y):
         return b.select(b.fcmp_unordered(">", x, y), x, y)
     return b.select(b.or_(b.fcmp_ordered(">", x, y), b.fcmp_unordered("uno", x, x)), x, y)
 
 
 def _smaller(b: Any, _: Dtype, x: Any, y: Any) -> Any:
-    if isinstance(y, ir.Constant):
+    if _is_number(y):
         return b.select(b.fcmp_unordered("<", x, y), x, y)
     return b.select(b.or_(b.fcmp_ordered("<", x, y), b.fcmp_unordered("uno", x, x)), x, y)
 
 
+def _is_number(x: Any) -> bool:
+    """Whether x is a constant, and no NaN in any lane."""
+    if not isinstance(x, ir.Constant):
+        return False
+    return all(map(_is_number, x.constant)) if isinstance(x.type, ir.VectorType) else not np.isnan(x.constant)
+
+
 def _float_sign(b: Any, _: Dtype, x: Any) -> Any:
-    """1 or −1; a zero or NaN is its own sign."""
-    one = constant(x.type, 1.0)
+    """1 or −1; 0 of a zero of either sign, NaN of NaN."""
+    zero, one = constant(x.type, 0.0), constant(x.type, 1.0)
     signed = intrinsic(b, "copysign", one, x)
-    return b.select(b.fcmp_ordered("!=", x, constant(x.type, 0.0)), signed, b.select(_is_nan(b, x), x, _plus_zero(x)))
-
-
-def _plus_zero(x: Any) -> Any:
-    return constant(x.type, 0.0)
+    return b.select(b.fcmp_ordered("!=", x, zero), signed, b.select(_is_nan(b, x), x, zero))
 
 
 def _is_nan(b: Any, x: Any) -> Any:
@@ -228,21 +241,25 @@ def _compared(b: Any, kind: str, dtype: Dtype, x: Any, y: Any) -> Any:
 
 
 def cast(b: Any, x: Any, before: Dtype, after: Dtype) -> Any:
+    """A number in another dtype."""
     kind = in_register(after, x.type.count if isinstance(x.type, ir.VectorType) else 0)
     if kind == x.type and (before.kind == "b") == (after.kind == "b"):
         return x
     if after.kind == "b":
-        zero = _zero(x)
-        return b.fcmp_unordered("!=", x, zero) if before.kind == "f" else b.icmp_signed("!=", x, zero)
+        return b.fcmp_unordered("!=", x, _zero(x)) if before.kind == "f" else b.icmp_signed("!=", x, _zero(x))
     if after.kind == "f":
-        if before.kind == "f":
-            return b.fpext(x, kind) if after.itemsize > before.itemsize else b.fptrunc(x, kind)
-        return b.sitofp(x, kind) if before.kind == "i" else b.uitofp(x, kind)
+        return _as_float(b, x, kind, before, after)
     if before.kind == "f":  # what does not fit is cut to the nearest integer that does; plain conversion is undefined
         return _saturated(b, x, kind, after)
     if after.itemsize > before.itemsize or before.kind == "b":
         return b.sext(x, kind) if before.kind == "i" else b.zext(x, kind)
     return b.trunc(x, kind)
+
+
+def _as_float(b: Any, x: Any, kind: Any, before: Dtype, after: Dtype) -> Any:
+    if before.kind == "f":
+        return b.fpext(x, kind) if after.itemsize > before.itemsize else b.fptrunc(x, kind)
+    return b.sitofp(x, kind) if before.kind == "i" else b.uitofp(x, kind)
 
 
 def _saturated(b: Any, x: Any, kind: Any, after: Dtype) -> Any:

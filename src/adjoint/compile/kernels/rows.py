@@ -86,7 +86,7 @@ class Rows:
     def _accesses(self) -> list[tuple[Axes, tuple[int, ...]]] | None:
         """Axes and strides of all that is read and written; None if places are counted."""
         read = self.nest.groups.accesses(self.group)
-        if any(x.kind == "iota" for x, _ in read):
+        if any(x.kind == "iota" for x in (*self.group.values, *(x for x, _ in read))):
             return None
         found = [(axes, view(x).strides) for x, axes in read if axes is not None and not _is_number(x)]
         return found + [(self.group.members[v], view(v).strides) for v in self.stores]
@@ -171,7 +171,7 @@ class Rows:
             if not self._is_along(value):
                 self.nest.store(value, self.group.members[value])
 
-    # --- what goes where ------------------------------------------------------------------------------------------------
+    # --- what goes where ----------------------------------------------------------------------------------------------
 
     def _is_along(self, value: Value) -> bool:
         """Whether a member has the lane among its axes."""

@@ -21,11 +21,19 @@ from adjoint.compile.matmul.loops import (
     plus,
     smaller,
     split,
-    stack,
     striding,
     times,
 )
 from adjoint.compile.matmul.packing import Panel, packing_function
+from adjoint.compile.matmul.places import (
+    Tile,
+    batch_offset,
+    first_column,
+    indices_of,
+    packed_matrix,
+    packed_offset,
+    tile_at,
+)
 from adjoint.compile.matmul.plan import Plan, planned
 from adjoint.compile.matmul.product import Product
 
@@ -43,32 +51,20 @@ class Worker(NamedTuple):
 
 
 class _Memory(NamedTuple):
-    """Operands in place, B packed, this worker's sums between blocks of k, and one tile on the stack."""
+    """Operands in place, B packed, and this worker's sums: of one tile, or of a slab between blocks of k."""
 
     a: Any
     b: Any
     packed: Any
     sums: Any
-    tile: Any
-
-
-class _Tile(NamedTuple):
-    """A tile of C, as run-time values."""
-
-    batch: list[Any]
-    column_tile: Any
-    row: Any  # the first one that it computes
-    column: Any
-    above: Any  # rows and columns that a tile before it computes, too
-    before: Any
-    is_last: Any  # in its row
-    sums: Any  # where its sums are kept
 
 
 def emit_product(builder: Any, product: Product, a: Any, b: Any, scratch: Any, worker: Worker, store: Store) -> None:
     """Code for one worker; each element of C is handed to `store` exactly once, by one of them.
 
     C[row, column] = Σₚ A[row, p]·B[p, column], summed in rising p, each step rounded once
+
+    Nothing is checked: memory is read by the product's shapes and strides.
 
     Parameters
     ----------
@@ -121,8 +117,7 @@ def _memory(builder: Any, plan: Plan, pointers: tuple[Any, Any, Any], worker: Wo
     if not plan.shared:
         packed = advanced(builder, scratch, times(builder, worker.part, plan.packed_bytes))
         after = advanced(builder, scratch, times(builder, worker.parts, plan.packed_bytes))
-    sums = advanced(builder, after, times(builder, worker.part, plan.sums_bytes))
-    return _Memory(a, b, packed, sums, stack(builder, plan.tile_bytes) if plan.depths == 1 else None)
+    return _Memory(a, b, packed, advanced(builder, after, times(builder, worker.part, plan.sums_bytes)))
 
 
 # ---------------------------------------------------------------------------------------------------------- packing
@@ -134,8 +129,8 @@ def _emit_packing(builder: Any, plan: Plan, memory: _Memory, worker: Worker) -> 
     product = plan.product
     with _panels(builder, plan, worker) as panel:
         matrix, column_tile = split(builder, panel, plan.packed_matrices, plan.column_tiles)
-        place = _packed_offset(builder, matrix, product)
-        place = plus(builder, place, times(builder, _first_column(builder, plan, column_tile)[0], product.b[1]))
+        place = packed_offset(builder, matrix, product)
+        place = plus(builder, place, times(builder, first_column(builder, plan, column_tile)[0], product.b[1]))
         arguments = Panel(
             source=advanced(builder, memory.b, times(builder, place, product.itemsize)),
             column_stride=i64(product.b[1] * product.itemsize),
@@ -183,7 +178,9 @@ def _emit_tiles(builder: Any, plan: Plan, memory: _Memory, worker: Worker, store
     with counting(builder, *_items(builder, plan, worker)) as item:
         rest, row_tile = split(builder, item, plan.items // plan.row_tiles, plan.row_tiles)
         matrix, column_tile = split(builder, rest, plan.product.matrices, plan.column_tiles)
-        tile = _tile(builder, plan, _indices(builder, matrix, plan.product.batch), row_tile, column_tile, memory.tile)
+        tile = tile_at(
+            builder, plan, indices_of(builder, matrix, plan.product.batch), row_tile, column_tile, memory.sums
+        )
         _emit_multiply(builder, plan, memory, tile, i64(0))
         _emit_store(builder, plan, tile, store)
 
@@ -204,7 +201,7 @@ def _emit_slab(builder: Any, plan: Plan, memory: _Memory, slab: tuple[Any, Any, 
     """`slab`: matrix and column group as one number, first row tile, and how many."""
     rest, first, count = slab
     matrix, group = split(builder, rest, plan.product.matrices, plan.groups)
-    batch = _indices(builder, matrix, plan.product.batch)
+    batch = indices_of(builder, matrix, plan.product.batch)
     column = times(builder, group, plan.group)
     last_column = smaller(builder, plus(builder, column, i64(plan.group)), i64(plan.column_tiles))
     if plan.depths > 1:
@@ -215,12 +212,12 @@ def _emit_slab(builder: Any, plan: Plan, memory: _Memory, slab: tuple[Any, Any, 
         counting(builder, column, last_column, some=True) as column_tile,
         counting(builder, first, plus(builder, first, count), some=True) as row_tile,
     ):
-        sums = memory.tile
+        sums = memory.sums
         if plan.depths > 1:
             place = times(builder, minus(builder, column_tile, column), plan.slab)
             place = times(builder, plus(builder, place, minus(builder, row_tile, first)), plan.tile_bytes)
             sums = advanced(builder, memory.sums, place)
-        tile = _tile(builder, plan, batch, row_tile, column_tile, sums)
+        tile = tile_at(builder, plan, batch, row_tile, column_tile, sums)
         _emit_multiply(builder, plan, memory, tile, block)
         if plan.depths == 1:
             _emit_store(builder, plan, tile, store)
@@ -238,36 +235,14 @@ def _emit_zeros(builder: Any, pointer: Any, count: Any) -> None:
 # --------------------------------------------------------------------------------------------------------- one tile
 
 
-def _tile(builder: Any, plan: Plan, batch: list[Any], row_tile: Any, column_tile: Any, sums: Any) -> _Tile:
-    is_last = builder.icmp_signed("==", column_tile, i64(plan.column_tiles - 1))
-    row, above = _first_row(builder, plan, row_tile)
-    column, before = _first_column(builder, plan, column_tile)
-    return _Tile(batch, column_tile, row, column, above, before, is_last, sums)
-
-
-def _first_row(builder: Any, plan: Plan, row_tile: Any) -> tuple[Any, Any]:
-    """The first row that a tile computes, and how many of them the tile before does, too."""
-    is_last = builder.icmp_signed("==", row_tile, i64(plan.row_tiles - 1))
-    above = chosen(builder, is_last, plan.row_tiles * plan.rows - plan.product.m, 0)
-    return minus(builder, times(builder, row_tile, plan.rows), above), above
-
-
-def _first_column(builder: Any, plan: Plan, column_tile: Any) -> tuple[Any, Any]:
-    """The same for columns, unless C is narrower than a tile."""
-    is_last = builder.icmp_signed("==", column_tile, i64(plan.column_tiles - 1))
-    beyond = plan.column_tiles * plan.width - plan.product.n
-    before = chosen(builder, is_last, beyond, 0) if plan.column_tiles > 1 else i64(0)
-    return minus(builder, times(builder, column_tile, plan.width), before), before
-
-
-def _emit_multiply(builder: Any, plan: Plan, memory: _Memory, tile: _Tile, block: Any) -> None:
+def _emit_multiply(builder: Any, plan: Plan, memory: _Memory, tile: Tile, block: Any) -> None:
     """A tile's sums over one block of k."""
     product, size = plan.product, plan.product.itemsize
     if product.k == 0:
         _emit_zeros(builder, tile.sums, i64(plan.tile_bytes))
         return
     p = times(builder, block, plan.depth)
-    place = plus(builder, _dot(builder, tile.batch, product.a_batch), times(builder, p, product.a[1]))
+    place = plus(builder, batch_offset(builder, tile.batch, product.a_batch), times(builder, p, product.a[1]))
     place = plus(builder, place, times(builder, tile.row, product.a[0]))
     b, b_row = _right_operand(builder, plan, memory, tile, p)
     strip = Strip(
@@ -287,20 +262,20 @@ def _emit_multiply(builder: Any, plan: Plan, memory: _Memory, tile: _Tile, block
         builder.call(kernel_function(builder.module, kernel), strip)
 
 
-def _right_operand(builder: Any, plan: Plan, memory: _Memory, tile: _Tile, p: Any) -> tuple[Any, Any]:
+def _right_operand(builder: Any, plan: Plan, memory: _Memory, tile: Tile, p: Any) -> tuple[Any, Any]:
     """Where the tile's columns of B begin at k = p, and the stride of its rows in bytes."""
     product = plan.product
     if plan.packed:
         step = plan.width * product.itemsize
-        panel = times(builder, _packed_matrix(builder, tile.batch, product), plan.column_tiles)
+        panel = times(builder, packed_matrix(builder, tile.batch, product), plan.column_tiles)
         place = times(builder, plus(builder, panel, tile.column_tile), plan.panel_bytes)
         return advanced(builder, memory.packed, plus(builder, place, times(builder, p, step))), i64(step)
-    place = plus(builder, _dot(builder, tile.batch, product.b_batch), times(builder, p, product.b[0]))
+    place = plus(builder, batch_offset(builder, tile.batch, product.b_batch), times(builder, p, product.b[0]))
     place = plus(builder, place, tile.column)
     return advanced(builder, memory.b, times(builder, place, product.itemsize)), i64(product.b[0] * product.itemsize)
 
 
-def _emit_store(builder: Any, plan: Plan, tile: _Tile, store: Store) -> None:
+def _emit_store(builder: Any, plan: Plan, tile: Tile, store: Store) -> None:
     """Hands over what no tile before it does: whole vectors, row by row, and the right edge."""
     product, lanes = plan.product, machine().lanes(plan.product.itemsize)
     vector, edge = ir.VectorType(float_type(product.dtype), lanes), product.n % lanes
@@ -321,46 +296,3 @@ def _emit_store(builder: Any, plan: Plan, tile: _Tile, store: Store) -> None:
         if edge:
             with builder.if_then(tile.is_last) if plan.column_tiles > 1 else nullcontext():
                 hand_over(row, i64(last * lanes), lane_mask(builder, lanes, i64(edge)))
-
-
-# ---------------------------------------------------------------------------------------------------------- indices
-
-
-def _indices(builder: Any, flat: Any, sizes: tuple[int, ...]) -> list[Any]:
-    """A flat index as one index for each axis."""
-    found: list[Any] = []
-    outer = 1
-    for size in sizes:
-        outer *= size
-    for size in reversed(sizes):
-        outer //= size
-        flat, index = split(builder, flat, outer, size)
-        found.insert(0, index)
-    return found
-
-
-def _dot(builder: Any, indices: list[Any], strides: tuple[int, ...]) -> Any:
-    total = i64(0)
-    for index, stride in zip(indices, strides, strict=True):
-        total = plus(builder, total, times(builder, index, stride))
-    return total
-
-
-def _moving(product: Product) -> list[int]:
-    """Batch axes along which B differs: only those are packed."""
-    return [axis for axis, stride in enumerate(product.b_batch) if stride]
-
-
-def _packed_offset(builder: Any, matrix: Any, product: Product) -> Any:
-    """Elements from B to its packed matrix number `matrix`."""
-    axes = _moving(product)
-    indices = _indices(builder, matrix, tuple(product.batch[axis] for axis in axes))
-    return _dot(builder, indices, tuple(product.b_batch[axis] for axis in axes))
-
-
-def _packed_matrix(builder: Any, indices: list[Any], product: Product) -> Any:
-    """The number of the packed matrix at these batch indices."""
-    flat = i64(0)
-    for axis in _moving(product):
-        flat = plus(builder, times(builder, flat, product.batch[axis]), indices[axis])
-    return flat

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from adjoint.compile.llvm import ir, machine
+from adjoint.compile.llvm import ir
 
 __all__ = [
     "I64",
@@ -28,7 +28,6 @@ __all__ = [
     "plus",
     "smaller",
     "split",
-    "stack",
     "striding",
     "times",
 ]
@@ -124,15 +123,6 @@ def element(kind: Any) -> int:
 def advanced(builder: Any, pointer: Any, count: Any) -> Any:
     """The pointer, this many bytes further."""
     return pointer if _known(count) == 0 else builder.gep(pointer, [count], source_etype=_I8)
-
-
-def stack(builder: Any, count: int) -> Any:
-    """Bytes on the stack of the function, aligned for vectors."""
-    with builder.goto_entry_block():
-        memory = builder.alloca(ir.ArrayType(_I8, count))
-        memory.align = machine().vector_bytes
-        memory.type = ir.PointerType()  # llvmlite's own is a typed pointer, which no other type may be stored to
-        return memory
 
 
 def intrinsic(module: Any, name: str, result: Any, parameters: list[Any]) -> Any:

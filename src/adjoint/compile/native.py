@@ -1,0 +1,182 @@
+"""Machine code of a program, with the memory that it runs in.
+
+`native` builds it, or takes it from the cache: the key is the text of the program as it was lowered, its constants, the
+machine, the version and the compiler's own source, so that a hit skips every pass. `Native.run` is one call of the pool with a table of addresses.
+
+Arrays are passed as objects, and native code reads their addresses (`entry`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+import adjoint
+from adjoint.compile import pool
+from adjoint.compile.cache import ObjectCache
+from adjoint.compile.emit import Emitted, emit
+from adjoint.compile.entry import BEHIND_HEAD, IS_READABLE, emit_entry, entered
+from adjoint.compile.fuse import Groups
+from adjoint.compile.llvm import Library, machine, object_code
+from adjoint.compile.prepare import NORMAL, with_own_results
+from adjoint.compile.program import Program
+from adjoint.compile.schedule import HEADER
+from adjoint.compile.simplify import EXACT, FAST, simplify
+from adjoint.configuration import num_threads
+
+_FORMAT: Final = "adjoint program, format 1"
+_LINE: Final = 64
+
+
+class Layout(NamedTuple):
+    """What a caller must know of the code: bytes of the arena, threads that it was made for, whether it shares work."""
+
+    arena: int
+    threads: int
+    is_shared: bool
+
+
+class Stages(NamedTuple):
+    """The forms of a program on its way to machine code, for people to look at."""
+
+    lowered: Program
+    simplified: Program
+    groups: Groups
+    emitted: Emitted
+
+
+def stages(program: Program, states: Mapping[int, int], threads: int, *, fast: bool = False) -> Stages:
+    """Every form of a program; `states` has for outputs that are new values of states which input the old one is."""
+    simple = with_own_results(simplify(program, (*(FAST if fast else EXACT), *NORMAL)))
+    groups = Groups(simple)
+    emitted = emit(groups, dict(states), threads)
+    emit_entry(emitted.module, len(simple.inputs) + len(simple.outputs))
+    return Stages(program, simple, groups, emitted)
+
+
+class Native:
+    """A program ready to run.
+
+    Invariant: the arena and the table belong to one run at a time; a run takes others if they are in use.
+    """
+
+    def __init__(self, code: bytes, layout: Layout, constants: Sequence[Any], slots: int) -> None:
+        self.code: Final = code
+        self.layout: Final = layout
+        self.constants: Final = tuple(np.ascontiguousarray(c) for c in constants)
+        self.slots: Final = slots
+        self._library: Final = Library(code)
+        self._program: Final = self._library.address("program")
+        self._fill: Final = entered(self._library, "fill", slots) if IS_READABLE else _fill_slowly
+        self._call: Final = entered(self._library, "call", slots) if IS_READABLE else None
+        self._lock: Final = threading.Lock()
+        self._memory: Final = Memory(self)
+
+    def run(self, arrays: Sequence[Any]) -> int:
+        """Run on the arrays of all inputs and outputs, each C-contiguous and of its dtype.
+
+        Not 0 if a check failed: then nothing was assigned.
+        """
+        if not self._lock.acquire(False):
+            return self._run_in(Memory(self), arrays)
+        try:
+            return self._run_in(self._memory, arrays)
+        finally:
+            self._lock.release()
+
+    def _run_in(self, memory: Memory, arrays: Sequence[Any]) -> int:
+        if self._call is not None and not self.layout.is_shared:
+            status: int = self._call(memory.address, *arrays)
+            return status
+        self._fill(memory.address, *arrays)
+        pool.run(self._program, memory.address, min(self.layout.threads, num_threads()) if self.layout.is_shared else 1)
+        status, memory.status.value = memory.status.value, 0
+        return status
+
+
+def _fill_slowly(table: int, *arrays: Any) -> None:
+    """`fill` where addresses cannot be read from array objects."""
+    word = ctypes.sizeof(ctypes.c_void_p)
+    for slot, x in enumerate(arrays, 1):
+        ctypes.c_void_p.from_address(table + slot * word).value = x.ctypes.data
+
+
+class Memory:
+    """What one run of a program needs: the arena, and the table of addresses that starts with it."""
+
+    def __init__(self, native: Native) -> None:
+        self._arena: Final = np.zeros(max(native.layout.arena, HEADER) + _LINE, np.uint8)
+        start = -(-self._arena.ctypes.data // _LINE) * _LINE
+        self._table: Final = (ctypes.c_void_p * (1 + native.slots + len(native.constants)))()
+        self._table[0] = start
+        for slot, constant in enumerate(native.constants, 1 + native.slots):
+            self._table[slot] = constant.ctypes.data
+        self.address: Final = ctypes.addressof(self._table)
+        self.status: Final = ctypes.c_int64.from_address(start)
+
+
+# --- building ---------------------------------------------------------------------------------------------------------
+
+
+def native(program: Program, states: Mapping[int, int], name: str, *, fast: bool = False) -> Native:
+    """Machine code of a program, from the cache if it was made before."""
+    threads = num_threads()
+    slots = len(program.inputs) + len(program.outputs)
+    key = _key(program, states, threads, fast)
+    objects = ObjectCache()
+    kept = objects.get(key)
+    if kept is not None:
+        code, layout, constants = _unpacked(kept)
+        return Native(code, layout, constants, slots)
+    begin = time.perf_counter()
+    emitted = stages(program, states, threads, fast=fast).emitted
+    code = object_code(emitted.module)
+    layout = Layout(emitted.schedule.arena, threads, emitted.is_shared)
+    constants = [c.content for c in emitted.schedule.constants]
+    objects.put(key, _packed(code, layout, constants), {"name": name, "seconds": round(time.perf_counter() - begin, 3)})
+    return Native(code, layout, constants, slots)
+
+
+@cache
+def _own_digest() -> bytes:
+    """Of the compiler's own source: code that another state of it made is never run."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.digest()
+
+
+def _key(program: Program, states: Mapping[int, int], threads: int, fast: bool) -> bytes:
+    """Everything that the code depends on."""
+    about = (_FORMAT, adjoint.__version__, *machine(), BEHIND_HEAD, threads, fast, sorted(states.items()))
+    digest = hashlib.sha256("\n".join(map(str, about)).encode())
+    digest.update(_own_digest())
+    digest.update(str(program).encode())
+    for value in program.values:
+        if value.content is not None:
+            digest.update(np.ascontiguousarray(value.content))
+    return digest.digest()
+
+
+def _packed(code: bytes, layout: Layout, constants: Sequence[Any]) -> bytes:
+    from safetensors.numpy import save
+
+    arrays = {"code": np.frombuffer(code, np.uint8), "layout": np.array(layout, np.int64)}
+    return save(arrays | {f"constant {i}": np.ascontiguousarray(c) for i, c in enumerate(constants)})
+
+
+def _unpacked(kept: bytes) -> tuple[bytes, Layout, list[Any]]:
+    from safetensors.numpy import load
+
+    arrays = load(kept)
+    arena, threads, is_shared = arrays["layout"].tolist()
+    constants = [arrays[f"constant {i}"] for i in range(len(arrays) - 2)]
+    return arrays["code"].tobytes(), Layout(arena, threads, bool(is_shared)), constants
