@@ -14,18 +14,20 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, overload
 
 import numpy as np
 
 from adjoint.abstract import Abstract
+from adjoint.compile.epochs import epochs
 from adjoint.compile.lower import lower
+from adjoint.compile.native import Native
 from adjoint.compile.program import Program
 from adjoint.compile.recorded import CallRule, Pullback
 from adjoint.compile.segments import runnable
 from adjoint.compile.trace import Traced, trace
-from adjoint.errors import TraceError
+from adjoint.errors import ShapeError, TraceError
 from adjoint.leaves import State
 from adjoint.recording import MODE, PLAIN, Settings, here
 from adjoint.tensor import DROPPED, LEAF, NO_PARAMS, Constant, Rule, Tensor, new, next_id
@@ -123,11 +125,36 @@ class Variant:
                 leaves.append(_node(Constant, value, LEAF, ()))
             else:
                 leaves.append(value if result.is_weak else value[()])
+        return self.structured(leaves)
+
+    def structured(self, leaves: list[Any]) -> Any:
+        """Flat results in the structure that the function returns."""
         if self.is_single:
             return leaves[0]
         import optree
 
         return optree.tree_unflatten(self.traced.recipe, leaves)
+
+    def steps(self, order: Any, sources: Sequence[Any], examples: Sequence[Any]) -> Iterator[list[Any]]:
+        """Results of the steps of `order`, stacked, in pieces; ends early before a step in which a check fails."""
+        runnable = self.native
+        if not isinstance(runnable, Native):
+            for rows in order:
+                found = self([np.ascontiguousarray(x[rows]) for x in sources])
+                if found is None:
+                    return
+                yield [found[r.output][None] for r in self.results if r.output is not None]
+            return
+        bound = self._bind()
+        outputs = [_empty(shape, dtype) for shape, dtype in self.returned]
+        kept = [_empty((len(order), *shape), dtype) for shape, dtype in self.returned]
+        arrays = [*examples, *bound.buffers, *outputs, *bound.written]
+        for piece in epochs(runnable, order, sources, arrays, list(zip(outputs, kept, strict=True))):
+            self._finish(bound)
+            if piece.count:
+                yield [k[piece.first : piece.first + piece.count] for k in kept]
+            if any(s._value is not v for s, v in zip(self.states, bound.values, strict=True)):
+                return
 
     def _recorded(self, value: Any, numbers: Sequence[Any], output: int) -> Tensor:
         """A result that hands its gradient to the parameters that the function read."""
@@ -239,6 +266,62 @@ class Compiled:
         if call.is_plain:
             self._latest = variant
         return call.returned(variant, found)
+
+    def epoch(self, order: Any, *arrays: Any) -> Any:
+        """Run the function on one minibatch after the other: on the rows `array[rows]` for each row of `order`.
+
+        Parameters
+        ----------
+        order : integer array (steps, batch)
+            Which rows each step takes.
+        *arrays : array (n, ...)
+            One for each argument of the function; rows are gathered by native code.
+
+        Returns
+        -------
+        array (steps, ...)
+            The results of all steps, stacked; in the structure that the function returns.
+
+        Raises
+        ------
+        ShapeError
+            If `order` is no matrix of whole numbers, or names a row that is not there.
+
+        Example
+        -------
+        >>> import numpy as np, adjoint as ad
+        >>> total = ad.State(np.zeros(()), name="total")
+        >>> @ad.compile
+        ... def add(x):
+        ...     total.assign(total + x.sum())
+        ...     return x.mean()
+        >>> add.epoch(np.array([[0, 1], [2, 3]]), np.arange(4.0)), total.item()
+        (array([0.5, 2.5]), 6.0)
+        """
+        found = list(self.steps(order, *arrays))
+        whole = [np.concatenate(parts) for parts in zip(*(leaves for leaves, _ in found), strict=True)]
+        return found[-1][1](whole) if found else None
+
+    def steps(self, order: Any, *arrays: Any) -> Iterator[tuple[list[Any], Callable[[list[Any]], Any]]]:
+        """`epoch` in pieces of at most about a tenth of a second: results of some steps, stacked but flat, and the
+        function that puts flat results into the structure that the function returns. Between pieces everything may be
+        looked at, and interrupting leaves all states as after a whole step.
+        """
+        places, sources = _checked_order(order, arrays)
+        examples = [np.empty((places.shape[1], *x.shape[1:]), x.dtype) for x in sources]
+        call = _Call(self, tuple(examples), {})
+        variant = self._variants.get(call.signature)
+        if variant is None or variant.version != Settings.version:
+            variant = self._traced(call, variant)
+        done = 0
+        while done < len(places):
+            for leaves in variant.steps(places[done:], sources, examples):
+                count = len(leaves[0]) if leaves else len(places) - done
+                done += count
+                yield leaves, variant.structured
+            if done < len(places):  # a check failed: the function itself says what is wrong
+                self._f(*(x[places[done]] for x in sources))
+                done += 1
 
     def _traced(self, call: _Call, known: Variant | None) -> Variant:
         """A variant for the signature of a call; the known one, if changed settings make no difference to it."""
@@ -369,6 +452,23 @@ def _node(kind: type[Tensor], value: Any, rule: Rule, inputs: tuple[Tensor, ...]
     node._offset = 0
     node._id = next_id()
     return node  # type: ignore[no-any-return]
+
+
+def _checked_order(order: Any, arrays: Sequence[Any]) -> tuple[Any, list[Any]]:
+    """The rows of every step and the arrays they are taken from, as native code reads them."""
+    places = np.asarray(order)
+    if places.ndim != 2 or places.dtype.kind not in "iu":
+        raise ShapeError(
+            f"epoch: expected an integer array (steps, batch), got {places.dtype} of shape {places.shape} (order){here()}"
+        )
+    sources = [np.ascontiguousarray(x._value if isinstance(x, Tensor) else x) for x in arrays]
+    rows = min((x.shape[0] if x.ndim else 0 for x in sources), default=0)
+    if places.size and not 0 <= int(places.min()) <= int(places.max()) < rows:
+        raise ShapeError(
+            f"epoch: expected rows from 0 to {rows - 1} (the shortest array has {rows}), got rows from {places.min()} to "
+            f"{places.max()} (order){here()}"
+        )
+    return np.ascontiguousarray(places, np.int64), sources
 
 
 def _static_names(f: Function, static: Sequence[str | int]) -> frozenset[str | int]:

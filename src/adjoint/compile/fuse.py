@@ -268,12 +268,9 @@ class Groups:
                         reader.needs[self.of[base]] = None
         self.readers[value] = {}
         group = self.of[value]
-        for member in chain:  # what no other member of the group reads is gone from it
-            if all(member not in bases(other) for other in group.values):
-                group.values.remove(member)
-                del group.members[member], self.of[member], self.readers[member]
-            else:
-                del self.inlined[member]
+        for member in chain:  # what else in the group reads them computes them again, too
+            group.values.remove(member)
+            del group.members[member], self.of[member], self.readers[member]
         if not group.values:
             self.all.remove(group)
             for reader in self.all:

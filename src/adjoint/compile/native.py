@@ -74,11 +74,22 @@ class Native:
         self.constants: Final = tuple(np.ascontiguousarray(c) for c in constants)
         self.slots: Final = slots
         self._library: Final = Library(code)
-        self._program: Final = self._library.address("program")
+        self.program: Final = self._library.address("program")
         self._fill: Final = entered(self._library, "fill", slots) if IS_READABLE else _fill_slowly
         self._call: Final = entered(self._library, "call", slots) if IS_READABLE else None
         self._lock: Final = threading.Lock()
         self._memory: Final = Memory(self)
+
+    @property
+    def threads(self) -> int:
+        """Threads that a run takes now."""
+        return min(self.layout.threads, num_threads()) if self.layout.is_shared else 1
+
+    def memory(self, arrays: Sequence[Any]) -> Memory:
+        """Memory of one's own for runs on these arrays, whose addresses are in the table."""
+        memory = Memory(self)
+        self._fill(memory.address, *arrays)
+        return memory
 
     def run(self, arrays: Sequence[Any]) -> int:
         """Run on the arrays of all inputs and outputs, each C-contiguous and of its dtype.
@@ -97,7 +108,7 @@ class Native:
             status: int = self._call(memory.address, *arrays)
             return status
         self._fill(memory.address, *arrays)
-        pool.run(self._program, memory.address, min(self.layout.threads, num_threads()) if self.layout.is_shared else 1)
+        pool.run(self.program, memory.address, self.threads)
         status, memory.status.value = memory.status.value, 0
         return status
 
