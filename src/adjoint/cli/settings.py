@@ -42,6 +42,7 @@ class Settings:
     early_stopping: int = 10
     validation: float = 0.2
     seed: int = 0
+    compile: bool = True
     class_weight: Any = None
     ignore: tuple[str, ...] = ()
 

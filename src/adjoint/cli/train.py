@@ -66,6 +66,9 @@ _RATES_IN_WORDS: Final = ", ".join(f"{name} {rate:g}" for name, rate in RATES.it
     help="Share of the rows to hold out.",
 )
 @click.option("--seed", type=click.IntRange(0), default=DEFAULTS.seed, help="Of split, weights, dropout and order.")
+@click.option(
+    "--compile/--no-compile", default=DEFAULTS.compile, help="Run steps as native code; the result is the same."
+)
 @click.option("--output", "-o", metavar="MODEL", help=f"Model file. Default: name of FILE + {SUFFIX}, in this folder.")
 @click.option("--force", is_flag=True, show_default=False, help="Overwrite MODEL even if it is no model of adjoint.")
 @click.option("--quiet", "-q", is_flag=True, show_default=False, help="Print nothing but mistakes.")
@@ -133,6 +136,7 @@ class Plan:
             metrics={"accuracy": training.accuracy} if model.encoder.classes else {},
             early_stopping=(settings.early_stopping or None) if held else None,
             regularizer=penalty(settings.l1, settings.l2),
+            compile=settings.compile,
             seed=settings.seed,
             progress=progress,
         )

@@ -56,7 +56,8 @@ class Variant:
         self.traced: Final = traced
         self.function: Final = f
         self.program: Final = program
-        self.version = Settings.version
+        self._version = Settings.version
+        self._settings: Final = _settings(traced)
         self.states: Final = tuple(traced.states)
         numbers = [x for x in traced.outputs if isinstance(x, Tensor)]
         order = iter(range(len(numbers)))
@@ -97,9 +98,18 @@ class Variant:
             self._finish(bound)
         return outputs
 
+    def is_current(self) -> bool:
+        """Whether the modules and optimisers that were used have the settings that they had when this was traced."""
+        if self._version != Settings.version:
+            now = _settings(self.traced)
+            if len(now) != len(self._settings) or not all(map(_is_same, now, self._settings)):
+                return False
+            self._version = Settings.version
+        return True
+
     def quick(self, args: tuple[Any, ...]) -> Any:
         """What the function returns for arrays just as the signature says; `_MISSED` for any other arguments."""
-        if self.version != Settings.version or len(args) != len(self.arguments):
+        if (self._version != Settings.version and not self.is_current()) or len(args) != len(self.arguments):
             return _MISSED
         for x, (dtype, shape) in zip(args, self.arguments, strict=True):
             if type(x) is not _array or x.dtype is not dtype or x.shape != shape or not x.flags.carray:
@@ -219,6 +229,18 @@ def _buffer(value: Any) -> Any:
     return _plain_array(value) if type(value) is np.ndarray else np.array(value)
 
 
+def _settings(traced: Traced) -> list[Any]:
+    """What a trace may have read in Python: attributes of modules and optimisers, and what is trainable."""
+    found: list[Any] = [state.trainable for state in traced.states]
+    for holder in traced.holders:
+        found += [x for item in vars(holder).items() for x in item]
+    return found
+
+
+def _is_same(x: Any, y: Any) -> bool:
+    return x is y or (type(x) is type(y) and isinstance(x, str | int | float | tuple) and bool(x == y))
+
+
 def _result(x: Any, order: Any) -> Result:
     if not isinstance(x, Tensor):
         return Result(None, x, False, False)
@@ -235,11 +257,16 @@ class Compiled:
         self._fast: Final = fast
         self.name: Final[str] = getattr(f, "__name__", "function")
         self._static: Final = _static_names(f, static)
-        self._variants: Final[dict[Hashable, Variant]] = {}
+        self._variants: Final[dict[Hashable, list[Variant]]] = {}
         self._latest: Variant | None = None
 
     def __repr__(self) -> str:
-        return f"<compiled {self.name}: {len(self._variants)} variants>"
+        return f"<compiled {self.name}: {len(self.variants)} variants>"
+
+    @property
+    def variants(self) -> list[Variant]:
+        """What has been compiled so far."""
+        return [variant for known in self._variants.values() for variant in known]
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """A compiled method is bound like any other."""
@@ -257,9 +284,7 @@ class Compiled:
         call = _Call(self, args, settings)
         if call.is_differentiated:
             return self._f(*args, **settings)
-        variant = self._variants.get(call.signature)
-        if variant is None or variant.version != Settings.version:
-            variant = self._traced(call, variant)
+        variant = self._variant(call)
         found = variant(call.numbers)
         if found is None:
             return self._f(*args, **settings)
@@ -310,9 +335,7 @@ class Compiled:
         places, sources = _checked_order(order, arrays)
         examples = [np.empty((places.shape[1], *x.shape[1:]), x.dtype) for x in sources]
         call = _Call(self, tuple(examples), {})
-        variant = self._variants.get(call.signature)
-        if variant is None or variant.version != Settings.version:
-            variant = self._traced(call, variant)
+        variant = self._variant(call)
         done = 0
         while done < len(places):
             for leaves in variant.steps(places[done:], sources, examples):
@@ -323,15 +346,15 @@ class Compiled:
                 self._f(*(x[places[done]] for x in sources))
                 done += 1
 
-    def _traced(self, call: _Call, known: Variant | None) -> Variant:
-        """A variant for the signature of a call; the known one, if changed settings make no difference to it."""
+    def _variant(self, call: _Call) -> Variant:
+        """What was compiled for the signature of a call and the settings of now; traced if there is none yet."""
+        known = self._variants.setdefault(call.signature, [])
+        for variant in known:
+            if variant.is_current():
+                return variant
         traced = trace(call.function(), call.numbers)
-        program = lower(traced)
-        if known is not None and str(program) == str(known.program) and tuple(traced.states) == known.states:
-            known.version = Settings.version
-            return known
-        made = Variant(traced, program, call.function(), self.name, fast=self._fast)
-        self._variants[call.signature] = made
+        made = Variant(traced, lower(traced), call.function(), self.name, fast=self._fast)
+        known.append(made)
         return made
 
 

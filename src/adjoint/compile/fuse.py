@@ -453,6 +453,9 @@ def _combined(group: Group, value: Value, operands: list[Axes | None]) -> Axes |
                 if axis is not None and axes[i] not in (None, axis):
                     return None
                 axes[i] = axes[i] or axis
+    found = _moving(tuple(axes))
+    if len(found) > len(set(found)):  # every element with every other one of the same axis: that takes two loops
+        return None
     left = [a for a in group.axes if a not in axes]
     for i in reversed(range(rank)):
         if axes[i] is None and value.shape[i] != 1:

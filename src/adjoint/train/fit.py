@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from adjoint.data import minibatches
-from adjoint.errors import AdjointError, DataError, NumericalError
+from adjoint.errors import AdjointError, DataError, NumericalError, TraceError
 from adjoint.nn import Module
 from adjoint.optim import Optimizer
 from adjoint.recording import here
@@ -24,13 +24,15 @@ from adjoint.train.checks import Data, Loss, rehearse
 from adjoint.train.evaluation import predict, switched
 from adjoint.train.history import History
 from adjoint.train.progress import Sink, sink
-from adjoint.train.step import Regularizer, Step, accumulating_step, single_step
+from adjoint.train.step import CompiledSteps, EagerSteps, Regularizer, accumulating_step, single_step
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 Metric = Callable[[Array, Array], float]
 TAKEN = ("loss", "val_loss", "seconds")
+#: A training of fewer steps is over before its step would be compiled.
+FEWEST_STEPS = 200
 
 
 class Callback(Protocol):
@@ -62,6 +64,7 @@ def fit(
     early_stopping: int | None = None,
     regularizer: Regularizer | None = None,
     accumulate: int = 1,
+    compile: bool = True,
     seed: int = 0,
     progress: bool | Console = True,
     callbacks: Sequence[Callback] = (),
@@ -94,6 +97,9 @@ def fit(
         Added to the loss of every step: `lambda net: 1e-4 * nn.l2(net)`. Not part of the losses in the history.
     accumulate : int
         Batches whose gradients are averaged before each update, as if they were one.
+    compile : bool
+        Run steps as native code (`ad.compile`) where that pays: from 200 steps in total on, and without `accumulate`.
+        The result is the same, to rounding. A loss or network that cannot be traced runs without, and is told of.
     seed : int
         Of the order of the rows.
     progress : bool or rich Console
@@ -133,12 +139,17 @@ def fit(
     output = rehearse(net, loss, data, batch_size)
     if held is not None:
         rehearse(net, loss, held, batch_size, " of validation")
+    if accumulate == 1:
+        step = single_step(net, loss, optimizer, regularizer)
+    else:
+        step = accumulating_step(net, loss, optimizer, regularizer, batch_size)
+    pays = accumulate == 1 and epochs * (len(data.x) // batch_size) >= FEWEST_STEPS
     with sink(progress, epochs) as shown:
         return Training(
             net=net,
             loss=loss,
             optimizer=optimizer,
-            step=_step(net, loss, optimizer, regularizer, batch_size, accumulate),
+            steps=CompiledSteps(step) if compile and pays else EagerSteps(step),
             data=data.y_like(output),
             held=None if held is None else held.y_like(output),
             rows=batch_size * accumulate,
@@ -148,14 +159,6 @@ def fit(
             rng=np.random.default_rng(seed),
             shown=shown,
         ).run(epochs)
-
-
-def _step(
-    net: Module, loss: Loss, optimizer: Optimizer, regularizer: Regularizer | None, batch_size: int, accumulate: int
-) -> Step:
-    if accumulate == 1:
-        return single_step(net, loss, optimizer, regularizer)
-    return accumulating_step(net, loss, optimizer, regularizer, batch_size)
 
 
 def _check_parts(net: Any, loss: Any, optimizer: Any, callbacks: Any) -> None:
@@ -222,7 +225,7 @@ class Training:
     net: Module
     loss: Loss
     optimizer: Optimizer
-    step: Step
+    steps: EagerSteps | CompiledSteps
     data: Data
     held: Data | None
     rows: int
@@ -267,11 +270,22 @@ class Training:
 
     def _learn(self) -> float:
         """All rows once; the mean loss."""
-        total = 0.0
+        before = self.rng.bit_generator.state
         with switched(self.net, training=True), np.errstate(all="ignore"):  # a loss that overflows is told of in words
-            for number, (x, y) in enumerate(minibatches(self.data, self.rows, rng=self.rng), start=1):
-                loss = self._finite(float(self.step(x, y)), f"step {number}")
-                total += loss * len(x)
+            try:
+                return self._mean_loss()
+            except TraceError as error:  # raised before the first step has run
+                if isinstance(self.steps, EagerSteps):
+                    raise
+                self.rng.bit_generator.state = before
+                self.shown.say(f"training runs without the compiler: {error}")
+                self.steps = EagerSteps(self.steps.step)
+                return self._mean_loss()
+
+    def _mean_loss(self) -> float:
+        total = 0.0
+        for number, (loss, rows) in enumerate(self.steps(self.data, self.rows, self.rng), start=1):
+            total += self._finite(loss, f"step {number}") * rows
         return total / len(self.data.x)
 
     def _judge(self) -> dict[str, float]:

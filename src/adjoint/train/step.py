@@ -1,12 +1,15 @@
-"""The training step: forward, loss, backward, update, as one small function of a batch.
+"""The training step: forward, loss, backward, update, as one small function of a batch; and an epoch of them.
 
-Nothing else in `train` touches a graph, so that one traced call of a step can replace it.
+Nothing else in `train` touches a graph, so that a compiled step can take its place: `CompiledSteps` runs many steps in
+one native call, and comes back to Python often enough for Ctrl-C.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+
+import numpy as np
 
 from adjoint.data import minibatches
 from adjoint.errors import GradientError
@@ -18,6 +21,7 @@ from adjoint.train.checks import Loss
 
 Step = Callable[[Any, Any], Any]
 Regularizer = Callable[[Module], Any]
+Arrays = tuple[Any, Any]
 
 
 def single_step(net: Module, loss: Loss, optimizer: Optimizer, regularizer: Regularizer | None) -> Step:
@@ -65,3 +69,37 @@ def _checked(objective: Any) -> Tensor:
         f"fit: expected a loss made of operations of adjoint, got a {type(objective).__name__}{here()}; "
         "a loss computed by other means has no gradient"
     )
+
+
+# --- an epoch ---------------------------------------------------------------------------------------------------------
+
+
+class EagerSteps:
+    """One step after the other in Python."""
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+
+    def __call__(self, data: Arrays, rows: int, rng: np.random.Generator) -> Iterator[tuple[float, int]]:
+        """Loss and number of rows of every step; all rows once, in random order."""
+        for x, y in minibatches(data, rows, rng=rng):
+            yield float(self.step(x, y)), len(x)
+
+
+class CompiledSteps:
+    """Steps in native code; the last batch of an epoch, if it is shorter, in Python: it is no second compilation worth."""
+
+    def __init__(self, step: Step) -> None:
+        from adjoint.compile.compiled import compile as compiled
+
+        self.step = step
+        self.compiled = compiled(step)
+
+    def __call__(self, data: Arrays, rows: int, rng: np.random.Generator) -> Iterator[tuple[float, int]]:
+        """Loss and number of rows of every step; all rows once, in random order."""
+        order = rng.permutation(len(data[0]))
+        whole = len(order) // rows * rows
+        for (losses,), _ in self.compiled.steps(order[:whole].reshape(-1, rows), *data):
+            yield from ((float(loss), rows) for loss in losses)
+        if rest := len(order) - whole:
+            yield float(self.step(*(array[order[whole:]] for array in data))), rest

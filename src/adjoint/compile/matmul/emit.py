@@ -33,6 +33,7 @@ from adjoint.compile.matmul.places import (
     packed_matrix,
     packed_offset,
     tile_at,
+    tile_memory,
 )
 from adjoint.compile.matmul.plan import Plan, planned
 from adjoint.compile.matmul.product import Product
@@ -51,7 +52,7 @@ class Worker(NamedTuple):
 
 
 class _Memory(NamedTuple):
-    """Operands in place, B packed, and this worker's sums: of one tile, or of a slab between blocks of k."""
+    """Operands in place, B packed, and this worker's sums: of one tile on the stack, or of a slab between blocks of k."""
 
     a: Any
     b: Any
@@ -117,7 +118,8 @@ def _memory(builder: Any, plan: Plan, pointers: tuple[Any, Any, Any], worker: Wo
     if not plan.shared:
         packed = advanced(builder, scratch, times(builder, worker.part, plan.packed_bytes))
         after = advanced(builder, scratch, times(builder, worker.parts, plan.packed_bytes))
-    return _Memory(a, b, packed, advanced(builder, after, times(builder, worker.part, plan.sums_bytes)))
+    sums = advanced(builder, after, times(builder, worker.part, plan.sums_bytes))
+    return _Memory(a, b, packed, sums if plan.sums_bytes else tile_memory(builder, plan))
 
 
 # ---------------------------------------------------------------------------------------------------------- packing

@@ -1,15 +1,27 @@
-"""Where things are, as run-time values: a tile's rows and columns in C, a matrix of a batch, a packed matrix of B."""
+"""Where things are: a tile's rows and columns in C, its sums, a matrix of a batch, a packed matrix of B."""
 
 from __future__ import annotations
 
 from math import prod
 from typing import Any, NamedTuple
 
+from adjoint.compile.llvm import ir, machine
 from adjoint.compile.matmul.loops import chosen, i64, minus, plus, split, times
 from adjoint.compile.matmul.plan import Plan
 from adjoint.compile.matmul.product import Product
 
-__all__ = ["Tile", "batch_offset", "first_column", "indices_of", "packed_matrix", "packed_offset", "tile_at"]
+__all__ = [
+    "Tile",
+    "batch_offset",
+    "first_column",
+    "indices_of",
+    "packed_matrix",
+    "packed_offset",
+    "tile_at",
+    "tile_memory",
+]
+
+_TILE = "product_tile"
 
 
 class Tile(NamedTuple):
@@ -31,6 +43,20 @@ def tile_at(builder: Any, plan: Plan, batch: list[Any], row_tile: Any, column_ti
     row, above = first_row(builder, plan, row_tile)
     column, before = first_column(builder, plan, column_tile)
     return Tile(batch, column_tile, row, column, above, before, is_last, sums)
+
+
+def tile_memory(builder: Any, plan: Plan) -> Any:
+    """Memory for a tile on the stack, the same for all products of a function: there may be hundreds."""
+    most = machine().registers * machine().vector_bytes
+    assert plan.tile_bytes <= most
+    for instruction in builder.function.entry_basic_block.instructions:
+        if instruction.name == _TILE:
+            return instruction
+    with builder.goto_entry_block():
+        memory = builder.alloca(ir.ArrayType(ir.IntType(8), most), name=_TILE)
+        memory.align = machine().vector_bytes
+        memory.type = ir.PointerType()  # llvmlite's own is a typed pointer, which no other type may be stored to
+        return memory
 
 
 def first_row(builder: Any, plan: Plan, row_tile: Any) -> tuple[Any, Any]:
