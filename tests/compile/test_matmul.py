@@ -1,6 +1,8 @@
 """Matrix products of the compiler: every layout against NumPy, the chain of sums bit by bit, and who writes what."""
 
 import ctypes
+import mmap
+import sys
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -167,7 +169,7 @@ def shapes(request, monkeypatch):
     """Plans and vectors of this machine, and those of others: LLVM makes do with the registers there are."""
     other = {"this machine": {}, "AVX2": {"vector_bytes": 32, "registers": 16}, "NEON": {"vector_bytes": 16}}
     shape = machine()._replace(**other[request.param])
-    for module in (matmul.emit, matmul.loops, matmul.packing, matmul.plan, matmul.tiling):
+    for module in (matmul.emit, matmul.packing, matmul.places, matmul.plan, matmul.tiling):
         monkeypatch.setattr(module, "machine", lambda: shape)
     planned.cache_clear()
     yield
@@ -237,6 +239,30 @@ def test_nan_and_infinity_reach_their_row_and_column_and_no_other(layout, dtype)
     np.testing.assert_array_equal(np.isposinf(got), np.isposinf(expected))
     np.testing.assert_array_equal(np.isneginf(got), np.isneginf(expected))
     assert np.isfinite(got).sum() == 35 * 67
+
+
+def between_pages(x):
+    """The same numbers in memory that ends where a page ends, with none after it: who reads on ends the process."""
+    page = mmap.PAGESIZE
+    room = -(-x.nbytes // page) * page
+    start = np.frombuffer(mmap.mmap(-1, room + page), np.uint8)
+    assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(start.ctypes.data + room), ctypes.c_size_t(page), 0) == 0
+    copy = start[room - x.nbytes : room].view(x.dtype).reshape(x.shape)
+    copy[...] = x
+    return copy
+
+
+@DTYPES
+@pytest.mark.skipif(sys.platform == "win32", reason="mprotect is POSIX")
+def test_nothing_is_read_beyond_an_operand(dtype):
+    for m, n, k in SIZES:
+        if k == 0:
+            continue
+        x, y = filled((m, k), dtype, seed=1), filled((k, n), dtype, seed=2)
+        expected = multiplied(x, y)
+        for left in (between_pages(x), between_pages(x.T).T):
+            for right in (between_pages(y), between_pages(y.T).T):
+                np.testing.assert_array_equal(multiplied(left, right), expected)
 
 
 # ----------------------------------------------------------------------------------------------------------- batches
@@ -318,13 +344,14 @@ def test_products_of_a_program_share_functions():
     product = Product(128, 500, 784, "float32", (784, 1), (1, 784))
     once, twice = emitted(product)[0], emitted(product, product._replace(k=500, a=(500, 1), b=(1, 500)))[0]
     assert [function.name for function in once.functions] == [function.name for function in twice.functions]
+    assert str(twice).count('"product_tile" = alloca') == 1
 
 
 def test_a_single_tile_calls_nothing():
     assert kernels(emitted(Product(4, 16, 10, "float32", (10, 1), (16, 1)))[0]) == []
 
 
-def test_a_product_is_computed_from_any_number_of_threads_scratch_memory():
+def test_scratch_memory_grows_with_threads_by_whole_cache_lines():
     product = Product(64, 64, 64, "float64", (64, 1), (1, 64))
     sizes = [scratch_bytes(product, threads) for threads in (1, 2, 8)]
     assert sizes == sorted(sizes)

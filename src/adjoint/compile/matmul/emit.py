@@ -52,7 +52,7 @@ class Worker(NamedTuple):
 
 
 class _Memory(NamedTuple):
-    """Operands in place, B packed, and this worker's sums: of one tile on the stack, or of a slab between blocks of k."""
+    """Operands in place, B packed, and this worker's sums: of one tile, or of a slab between blocks of k."""
 
     a: Any
     b: Any
