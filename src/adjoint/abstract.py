@@ -15,6 +15,9 @@ from adjoint.errors import TraceError
 from adjoint.recording import here
 
 
+_PYTHON: Final = {kind: np.asarray(kind()).dtype for kind in (float, int, bool)}
+
+
 class Abstract(NamedTuple):
     """Shape and dtype of a value; `weak` marks a Python number, which promotes weakly."""
 
@@ -27,8 +30,8 @@ class Abstract(NamedTuple):
         """Shape and dtype of a value."""
         if type(value) is Abstract:
             return value
-        if type(value) in (float, int, bool):
-            return cls((), np.asarray(value).dtype, True)
+        if type(value) in _PYTHON:
+            return cls((), _PYTHON[type(value)], True)
         array = np.asarray(value)
         return cls(array.shape, array.dtype)
 

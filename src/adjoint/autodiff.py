@@ -21,12 +21,14 @@ from adjoint.errors import GradientError
 from adjoint.families import Elementwise
 from adjoint.leaves import Parameter, State
 from adjoint.op import ENGINE, Op, Pull
-from adjoint.recording import here
+from adjoint.recording import here, tracing
 from adjoint.source import array_pull, scalar_pull
 from adjoint.tensor import DROPPED, PENDING, Tensor, add_to_slot, attach, plain_value, value_of
 from adjoint.vocabulary import ARRAYS, TENSORS
 
 _BY_ID: Final = attrgetter("_id")
+#: Nodes of a trace from which on it is asked for a shorter way to their gradients.
+BIG: Final = 2000
 
 
 # --- shape and dtype of a gradient ----------------------------------------------------------------------------------
@@ -211,12 +213,12 @@ def _sweep(nodes: Iterable[Tensor]) -> None:
             node._grad = None
 
 
-def _traced_sweep(nodes: Iterable[Tensor]) -> None:
+def _traced_sweep(nodes: list[Tensor]) -> None:
     """The sweep without data: rules run over Tensors, and gradients are nodes of the same trace.
 
     A Tensor from outside the trace is a constant of it. Its gradient is computed nowhere, which its slot then says.
     """
-    for node in nodes:
+    for node in _left(nodes):
         g = node._grad
         if g is PENDING:
             node._grad = None
@@ -226,6 +228,23 @@ def _traced_sweep(nodes: Iterable[Tensor]) -> None:
             node._grad = DROPPED
         else:
             _traced_pull(node, node._rule.op, g)
+
+
+def _left(nodes: list[Tensor]) -> list[Tensor]:
+    """The nodes that are left when a big graph of single numbers has become one op."""
+    trace = tracing()
+    if trace is None or len(nodes) < BIG:
+        return nodes
+    short = trace.shortened(nodes[0], nodes[0]._grad, ())
+    if short is None:
+        return nodes
+    for node, g in short.gradients:
+        if node._grad is not None:
+            add_to_slot(node, g)
+    inside = [node for node in nodes if node in short.inside]
+    for node in inside:
+        node._grad = DROPPED
+    return [node for node in nodes if node not in short.inside]
 
 
 def _traced_pull(node: Tensor, op: Op, g: Any) -> None:

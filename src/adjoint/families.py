@@ -12,7 +12,7 @@ engine selects instead of multiplying: an infinite upstream must not make 0·∞
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final, NamedTuple, Self, overload
 
 import numpy as np
@@ -116,12 +116,20 @@ class Elementwise(Op):
 
     def abstract(self, inputs: Sequence[Abstract], params: Mapping[str, Any]) -> Abstract:
         """Broadcast shape; the dtype that the forward gives for inputs of these dtypes."""
+        key = tuple(inputs)
+        found = self._abstracts.get(key)  # a trace asks the same again and again
+        if found is not None:
+            return found
         try:
             shape = np.broadcast_shapes(*(x.shape for x in inputs))
         except ValueError:
             raise self._does_not_broadcast([x.shape for x in inputs]) from None
         result = Abstract.of(self.evaluate([x.specimen() for x in inputs], params))
-        return Abstract(shape, result.dtype, result.weak)
+        return self._abstracts.setdefault(key, Abstract(shape, result.dtype, result.weak))
+
+    @cached_property
+    def _abstracts(self) -> dict[tuple[Abstract, ...], Abstract]:
+        return {}
 
     def _does_not_broadcast(self, shapes: list[tuple[int, ...]]) -> Exception:
         named = " and ".join(f"{n} {s}" for n, s in zip(self.signature.inputs, shapes, strict=True))

@@ -12,8 +12,9 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from adjoint.autodiff import backward, fit, fit_tensor, ieee
+from adjoint.autodiff import BIG, backward, fit, fit_tensor, ieee
 from adjoint.op import Op
+from adjoint.recording import tracing
 from adjoint.tensor import Tensor, as_array, value_of
 from adjoint.vocabulary import ARRAYS, TENSORS
 
@@ -53,6 +54,14 @@ def gradients(
     for out, g in zip(outputs, cotangents, strict=True):
         if id(out) in on_path:
             _add(table, out, g)
+    if len(path) >= BIG and len(outputs) == 1 and (trace := tracing()) is not None:
+        (out,) = outputs
+        short = trace.shortened(out, table[id(out)], stop)
+        if short is not None:
+            path = [node for node in path if node not in short.inside]
+            for node, g in short.gradients:
+                if id(node) in on_path:
+                    _add(table, node, g)
     with np.errstate(all="ignore"):
         for node in reversed(path):
             if id(node) in table and id(node) not in stop:

@@ -57,6 +57,11 @@ class Tracing(Protocol):
     def refuse_setting(self, holder: Any, name: str) -> None:
         """Raise, because an attribute is set while tracing (those of objects made inside the trace may be)."""
 
+    def shortened(self, end: Any, g: Any, stop: Any) -> Any:
+        """A big graph of single numbers as one op, if there is one above this node: the nodes inside it, and the
+        gradients of those at its border.
+        """
+
     def touch(self, holder: Any) -> None:
         """The function used a module or an optimiser: a change of its settings traces again."""
 

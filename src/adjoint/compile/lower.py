@@ -439,12 +439,21 @@ def _lowered_node(builder: Builder, node: Tensor, held: Mapping[Tensor, Value]) 
 
 
 def _in_order(ends: Sequence[Tensor]) -> list[Tensor]:
-    seen: set[Tensor] = set()
-    stack = list(ends)
-    while stack:
-        node = stack.pop()
-        if node not in seen:
-            seen.add(node)
-            if isinstance(node._value, Abstract):
-                stack += [x for x in node._inputs if isinstance(x, Tensor) and not isinstance(x, State)]
-    return sorted(seen, key=lambda t: t._id)
+    """All nodes that the ends need, each after its inputs."""
+    order: dict[Tensor, None] = {}
+    for end in sorted(ends, key=lambda t: t._id):
+        stack = [end]
+        while stack:
+            node = stack[-1]
+            waiting = [x for x in _inputs(node) if x not in order]
+            if waiting:
+                stack += waiting
+            else:
+                order[stack.pop()] = None
+    return list(order)
+
+
+def _inputs(node: Tensor) -> list[Tensor]:
+    if not isinstance(node._value, Abstract):
+        return []
+    return [x for x in node._inputs if isinstance(x, Tensor) and not isinstance(x, State)]

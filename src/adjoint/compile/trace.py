@@ -10,7 +10,7 @@ parameters their gradients. A traced Tensor that outlives its trace has no value
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from adjoint.abstract import Abstract
@@ -73,6 +73,12 @@ class Recorder:
                 else TENSORS.to_whole(after, dtype=before.dtype)
             )
         self.current[state] = _read_again(state, before._value, after)
+
+    def shortened(self, end: Tensor, g: Any, stop: Container[int]) -> Any:
+        """A big graph of single numbers as one op, which the tape runs."""
+        from adjoint.compile.scalars import shortened
+
+        return shortened(end, g, stop)
 
     def restore_later(self, held: dict[Any, Any]) -> None:
         """Put the entries of a dict back when the trace ends."""
