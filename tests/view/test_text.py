@@ -1,11 +1,14 @@
 """Graphs as text: exact pictures of the lecture's circuits, the four states of a gradient, and large graphs."""
 
+import functools
 import re
 
 import numpy as np
 import pytest
 
 import adjoint as ad
+from adjoint import Graph
+from adjoint.compile.trace import trace
 from adjoint.view import text
 from adjoint.view.text import LARGEST_PICTURE
 
@@ -373,3 +376,12 @@ def test_a_very_large_graph_shows_both_ends():
     assert lines[0] == "20,001 nodes"
     assert len(lines) == 44
     assert all(len(line) <= 60 for line in lines)
+
+
+def test_a_graph_without_data_shows_shapes():
+    """A function that was traced has shapes and dtypes, and no values yet."""
+    traced = trace(lambda x, w: ad.exp(x @ w), (np.ones((2, 3)), np.ones(3, np.float32)))
+    picture = Graph(traced.outputs[0]).text()
+    assert "float64[2, 3]" in picture and "float32[3]" in picture and "float64[2]" in picture
+    deep = trace(lambda x: functools.reduce(lambda y, _: ad.exp(y), range(60), x), (np.ones(4),))
+    assert Graph(deep.outputs[0]).text().count("float64[4]") == 61

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from adjoint.abstract import Abstract
 from adjoint.view.digits import lines, shape, span
 
 if TYPE_CHECKING:
@@ -71,9 +72,14 @@ def _row(view: View, group: Group, names: Mapping[int, str]) -> tuple[str, ...]:
         _operations([nodes[index] for index in group.members]),
         _inputs(view, group, names),
         shape(t.shape),
-        _brief(view, t.value) if view.values else "",
+        view.value(t)[0] if without_data(t) else _brief(view, t.value) if view.values else "",
         _brief(view, t.grad) if view.gradients and t.grad is not None else "".join(view.gradient(t, False)),
     )
+
+
+def without_data(t: Tensor) -> bool:
+    """Whether only shape and dtype are known: a node of a function that was traced."""
+    return type(t._value) is Abstract
 
 
 def _brief(view: View, value: np.ndarray) -> str:

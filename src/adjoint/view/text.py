@@ -18,7 +18,7 @@ import numpy as np
 from adjoint.view.circuit import ASCII, BOX, Lines, Wire, draw
 from adjoint.view.digits import ENTRIES, FEWEST, Product, enough, lines
 from adjoint.view.gates import gate
-from adjoint.view.tables import table
+from adjoint.view.tables import table, without_data
 
 if TYPE_CHECKING:
     from adjoint.graph import Graph
@@ -96,7 +96,7 @@ def precision(graph: Graph, ledger: Sequence[Edge] = ()) -> int:
     if len(graph.nodes) > LARGEST_PICTURE:
         return FEWEST
     locals = (edge.local for edge in ledger)
-    arrays = [array for t in graph.nodes for array in (t.value, t.grad)]
+    arrays = [array for t in graph.nodes if not without_data(t) for array in (t.value, t.grad)]
     return enough(_numbers([*arrays, *locals]), products(ledger))
 
 
@@ -117,6 +117,8 @@ class View:
         return {id(t): index for index, t in enumerate(self.graph.nodes)}
 
     def value(self, t: Tensor) -> Lines:
+        if without_data(t):
+            return (f"{t.dtype}{list(t.shape)}",)
         return lines(t.value, self.digits, ascii=self.ascii) if self.values else ()
 
     def gradient(self, t: Tensor, stopped: bool) -> Lines:
