@@ -384,4 +384,5 @@ def test_a_graph_without_data_shows_shapes():
     picture = Graph(traced.outputs[0]).text()
     assert "float64[2, 3]" in picture and "float32[3]" in picture and "float64[2]" in picture
     deep = trace(lambda x: functools.reduce(lambda y, _: ad.exp(y), range(60), x), (np.ones(4),))
-    assert Graph(deep.outputs[0]).text().count("float64[4]") == 61
+    assert Graph(deep.outputs[0]).text().startswith("61 nodes\n")
+    assert Graph(deep.outputs[0]).text().count("float64[4]") >= 30
