@@ -97,13 +97,29 @@ def _text(graph: Graph, **settings: Any) -> str:
     return drawn
 
 
-attach("view", {"text": _text}, to=Graph)  # drawing is imported when something is drawn
+def _svg(graph: Graph, path: Any = None, **settings: Any) -> str:
+    """The graph as a picture, and to a file if a path is given; settings are those of `adjoint.view.svg`."""
+    drawn: str = import_module("adjoint.view").svg(graph, path, **settings)
+    return drawn
+
+
+def _mimebundle(graph: Graph, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+    """The graph as a notebook shows it."""
+    shown: dict[str, Any] = import_module("adjoint.view").mimebundle(graph, include, exclude)
+    return shown
+
+
+# drawing is imported when something is drawn
+attach("view", {"text": _text, "svg": _svg, "_repr_mimebundle_": _mimebundle}, to=Graph)
 
 #: The array API's names for what has NumPy's name here.
 concat, permute_dims, pow, atan = concatenate, transpose, power, arctan
 
 #: Folders that are imported when they are first named.
 _LAZY = ("check", "cli", "data", "formats", "nn", "optim", "train", "view")
+
+#: Names of folders that are imported when one of them is first used.
+_ELSEWHERE = {"gradcheck": "check", "show": "view"}
 
 __version__ = "0.1.0"
 
@@ -214,6 +230,7 @@ __all__ = [
     "reshape",
     "round",
     "scatter_add",
+    "show",
     "sigmoid",
     "sign",
     "sin",
@@ -247,8 +264,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "gradcheck":
-        return import_module("adjoint.check").gradcheck
+    if name in _ELSEWHERE:
+        return getattr(import_module(f"adjoint.{_ELSEWHERE[name]}"), name)
     if name in _LAZY:
         return import_module(f"adjoint.{name}")
     if name in REGISTRY and REGISTRY[name].__module__.startswith("adjoint.ops."):

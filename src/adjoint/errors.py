@@ -12,6 +12,7 @@
     ├── DataError (ValueError)         a table, data set or batch that cannot be used
     ├── ExpressionError (ValueError)   a text that is not an expression of `adjoint explain`
     ├── ModelFileError (ValueError)    a file that is not a model of ours, or a damaged one
+    ├── DocumentError (ValueError)     data that are no graph document, or one that would be too large
     └── NumericalError (ArithmeticError)  a computation whose numbers became infinite or NaN
 
 Every class also derives from the builtin that a NumPy user would catch. A message reads
@@ -77,6 +78,10 @@ class ExpressionError(AdjointError, ValueError):
 
 class ModelFileError(AdjointError, ValueError):
     """A file that is not a model of this library, or a damaged one."""
+
+
+class DocumentError(AdjointError, ValueError):
+    """Data that are no graph document, or one that would be too large."""
 
 
 class NumericalError(AdjointError, ArithmeticError):

@@ -162,6 +162,7 @@ class Graph:
     if TYPE_CHECKING:  # attached by view/, see SLOTS in tensor.py
 
         def text(self, **settings: Any) -> str: ...
+        def svg(self, path: Any = None, **settings: Any) -> str: ...
 
     def backward(self, upstream: Any = None) -> dict[str, Array | None]:
         """`backward` of the latest trace (of a first one at the recorded inputs, if there is none)."""

@@ -191,7 +191,7 @@ def ledger(root: Tensor, upstream: Any = None) -> list[Edge]:
     backward(root, upstream)
     nodes = [node for node in between([root], _active_leaves(root)) if node._rule.op is not None]
     with np.errstate(all="ignore"):
-        return [edge for node in reversed(nodes) if node._grad is not None for edge in _edges(node)]
+        return [edge for node in reversed(nodes) if node._grad is not None for edge in edges_of(node)]
 
 
 def _active_leaves(root: Tensor) -> list[Tensor]:
@@ -210,7 +210,7 @@ def _active_leaves(root: Tensor) -> list[Tensor]:
     return list(leaves.values())
 
 
-def _edges(node: Tensor) -> Iterator[Edge]:
+def edges_of(node: Tensor) -> Iterator[Edge]:
     op, active = op_of(node), node._rule.active
     m, g, out, xs, _ = _operands(node, node._grad, False)
     for i, x in enumerate(node._inputs):

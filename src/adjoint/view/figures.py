@@ -1,0 +1,132 @@
+"""What is written on the wires of a picture, read from a document: numbers, ranges, states, small charts.
+
+Digits rise until the printed products are true, as in the terminal; of a graph that is too large to be checked by eye
+two decimals are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from adjoint.tensor import Array
+from adjoint.view.arrays import restored, summary
+from adjoint.view.digits import ENTRIES, FEWEST, SIDE, Product, enough, entry, lines, number, shape
+
+LARGEST_CHECKED: Final = 40  # nodes
+NOTHING: Final = "—"
+STOPPED: Final = "stopped"
+
+
+class Figure(NamedTuple):
+    """Lines of text and, of a large array, its summary, from which a small chart is drawn."""
+
+    lines: tuple[str, ...] = ()
+    chart: Mapping[str, Any] | None = None
+
+
+class Figures:
+    """The figures of one trace of a document; without one, nothing is written."""
+
+    def __init__(self, document: Mapping[str, Any], digits: int | None = None, trace: int = -1) -> None:
+        self.graph = document["graph"]
+        self.nodes, self.edges = self.graph["nodes"], self.graph["edges"]
+        traces = document["traces"]
+        self.trace: Mapping[str, Any] | None = traces[trace] if traces else None
+        wanted = document["view"].get("digits") if digits is None else digits
+        self.digits: int = self._precision() if wanted is None else wanted
+        self.uses = np.bincount(np.array(self.edges["source"], np.int64), minlength=self.graph["count"])
+
+    def value(self, node: int) -> Figure:
+        """The value of a node; of one that was recorded without data, its shape."""
+        if self.trace is None:
+            sizes = tuple(self.nodes["shape"][node])
+            return Figure((shape(sizes),) if sizes else ())
+        return self._figure(self.trace["values"][node], node)
+
+    def gradient(self, node: int) -> Figure:
+        """The gradient of a node, or why there is none."""
+        if self.trace is None:
+            return Figure()
+        state = self.trace["states"][node]
+        if state in ("unknown", "none", "stopped"):
+            return Figure({"unknown": (), "none": (NOTHING,), "stopped": (STOPPED,)}[state])
+        figure = self._figure(self.trace["gradients"][node], node)
+        return figure._replace(lines=figure.lines[1:]) if figure.chart else figure
+
+    def term(self, edge: int) -> Figure:
+        """What an edge adds to the gradient of a node that is used more than once."""
+        source = self.edges["source"][edge]
+        if self.trace is None or self.uses[source] < 2 or self.trace["states"][source] not in ("value", "zero"):
+            return Figure()
+        if self.trace["contributions"][edge] is None:
+            gate = self.edges["target"][edge]
+            known = self.graph["ops"][self.nodes["op"][gate]]["stops"] or self.trace["states"][gate] == "none"
+            return Figure((NOTHING,) if known else ())
+        return Figure(self._figure(self.trace["contributions"][edge], source).lines)
+
+    def stops(self, edge: int) -> bool:
+        """Whether the gate at the end of an edge lets no gradient through."""
+        op: int = self.nodes["op"][self.edges["target"][edge]]
+        return bool(self.graph["ops"][op]["stops"])
+
+    def array(self, column: str, place: int, node: int) -> Array | None:
+        """An entry in full, or None."""
+        if self.trace is None:
+            return None
+        return restored(self.trace[column][place], tuple(self.nodes["shape"][node]), self.nodes["dtype"][node])
+
+    def _figure(self, held: Any, node: int) -> Figure:
+        sizes = tuple(self.nodes["shape"][node])
+        full = restored(held, sizes, self.nodes["dtype"][node])
+        if full is not None and (full.size == 0 or _is_short(full)):
+            return Figure(lines(full, self.digits))
+        chart = held if full is None else summary(full, "histograms")
+        return Figure((shape(sizes), *self._statistics(chart["statistics"])), chart)
+
+    def _statistics(self, found: Mapping[str, Any]) -> Iterator[str]:
+        if "min" in found:
+            low, high, mean, spread = (float(found[name]) for name in ("min", "max", "mean", "std"))
+            yield entry(low, self.digits) if low == high else f"{self._brief(low)} … {self._brief(high)}"
+            if low != high:
+                yield f"{self._brief(mean)} ± {self._brief(spread)}"
+        if found["infinite"]:
+            yield f"{found['infinite']:,} not finite"
+
+    def _brief(self, x: float) -> str:
+        return number(x, max(self.digits, FEWEST))
+
+    # --- digits -----------------------------------------------------------------------------------------------------
+
+    def _precision(self) -> int:
+        if self.trace is None or self.graph["count"] > LARGEST_CHECKED:
+            return FEWEST
+        products = list(self._products())
+        return enough([*self._numbers(), *(local for _, local, _ in products)], products)
+
+    def _numbers(self) -> Iterator[float]:
+        """The numbers that are printed one by one."""
+        for node in range(self.graph["count"]):
+            for column in ("values", "gradients"):
+                array = self.array(column, node, node)
+                if array is not None and array.dtype.kind == "f" and _is_short(array):
+                    yield from map(float, array.flat)
+
+    def _products(self) -> Iterator[Product]:
+        """Upstream, local and downstream of every edge, element by element, where all have one shape and are few."""
+        for edge, (source, target) in enumerate(zip(self.edges["source"], self.edges["target"], strict=True)):
+            upstream, local = self.array("gradients", target, target), self.array("locals", edge, target)
+            product = self.array("contributions", edge, source)
+            if upstream is None or local is None or product is None:
+                continue
+            if product.shape == local.shape and product.size <= ENTRIES:
+                yield from zip(*(map(float, each.flat) for each in (upstream, local, product)), strict=True)
+
+
+def _is_short(array: Array) -> bool:
+    """Whether an array is written number by number."""
+    if array.ndim < 2:
+        return array.ndim == 0 or array.size <= SIDE
+    return array.ndim == 2 and 0 < array.size <= ENTRIES and max(array.shape) <= SIDE

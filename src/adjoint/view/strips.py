@@ -1,0 +1,258 @@
+"""What a network looks like at one moment of its training: a strip of figures per layer, and what is wrong with them.
+
+Concepts here: the `Probe`, which runs network, loss and optimiser on rows that stay the same for the whole training;
+the `Look`, what it saw; `Findings`, which says each trouble once, when it begins.
+
+Invariant: looking changes nothing. The probe runs in evaluation mode, so that it draws no random number, takes a step
+of the optimiser to see how far it goes, and puts network and optimiser back as they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from adjoint.graph import Graph
+from adjoint.leaves import Parameter, constant
+from adjoint.nn import Module
+from adjoint.optim import Optimizer
+from adjoint.tensor import Array, Tensor
+from adjoint.train.checks import Loss
+from adjoint.train.evaluation import switched
+from adjoint.train.fit import Snapshot
+from adjoint.train.step import Regularizer
+from adjoint.view.runs import STRIPS, number
+
+ROWS: Final = 256
+FLAT: Final = 0.05  # a unit is saturated where its slope is below this share of the steepest
+
+Strip = dict[str, float | int | None]
+
+
+class Layer(NamedTuple):
+    """A module that computes something itself: its path from the network, its type, its own parameters by path."""
+
+    path: str
+    type: str
+    parameters: Mapping[str, Parameter]
+
+
+class Look(NamedTuple):
+    """What a probe saw: the number of steps taken before, a strip per layer, and the recorded loss."""
+
+    step: int
+    strips: tuple[Strip, ...]
+    loss: Tensor
+
+    def record(self) -> dict[str, Any]:
+        """As the run log has it."""
+        columns = {name: [_entry(strip[name]) for strip in self.strips] for name in STRIPS}
+        return {"kind": "strips", "step": self.step, **columns}
+
+
+def _entry(value: float | int | None) -> Any:
+    return value if value is None or type(value) is int else number(value)
+
+
+class Probe:
+    """Network, loss and optimiser, watched on some rows.
+
+    Parameters
+    ----------
+    net : Module
+    loss : function (output, y) -> one number
+    optimizer : Optimizer of the same network
+    x, y : arrays with equally many rows
+        At most 256 of them, evenly spread, are looked at.
+    regularizer : function net -> one number, optional
+        As in `train.fit`.
+
+    Example
+    -------
+    >>> import adjoint as ad, numpy as np
+    >>> net = ad.nn.Sequential(ad.nn.Linear(2, 3), ad.nn.Tanh(), ad.nn.Linear(3, 1))
+    >>> probe = Probe(net, ad.nn.squared_loss, ad.optim.SGD(net, lr=0.1), np.ones((4, 2)), np.ones((4, 1)))
+    >>> [layer.type for layer in probe.layers], [sorted(layer.parameters) for layer in probe.layers][1:]
+    (['Linear', 'Tanh', 'Linear'], [[], ['layers.2.bias', 'layers.2.weight']])
+    >>> look = probe.look()
+    >>> look.step, look.strips[1]["gradient"], look.strips[0]["gradient"] > 0
+    (0, None, True)
+
+    Source: CS231n 2017, lecture 6, "babysitting the learning process": the ratio of updates to weights should be
+    about 10⁻³.
+    """
+
+    def __init__(
+        self, net: Module, loss: Loss, optimizer: Optimizer, x: Any, y: Any, *, regularizer: Regularizer | None = None
+    ) -> None:
+        chosen = np.unique(np.linspace(0, len(x) - 1, min(ROWS, len(x))).astype(int))
+        self.net, self.loss, self.optimizer, self.regularizer = net, loss, optimizer, regularizer
+        self.x, self.y = np.asarray(x)[chosen], np.asarray(y)[chosen]
+        self.layers = _layers(net, forward(net, loss, self.x, self.y)[0])
+
+    def look(self) -> Look:
+        """See the strips of this moment."""
+        before, kept = Snapshot(self.net, self.optimizer), self._gradients()
+        step = int(self.optimizer.steps.value)
+        try:
+            with np.errstate(all="ignore"):
+                output, loss = forward(self.net, self.loss, self.x, self.y)
+                objective = loss if self.regularizer is None else loss + self.regularizer(self.net)
+                objective.backward()
+                gradients = self._gradients()
+                self.optimizer.step()
+                updates = {path: p.value - before.arrays[path] for path, p in self.net.parameters().items()}
+                ends = {id(module): node for module, node in _ends(output)}
+                modules = self.net.modules()
+                strips = tuple(
+                    _strip(layer, ends[id(modules[layer.path])], gradients, updates, before.arrays)
+                    for layer in self.layers
+                )
+        finally:
+            before.restore(self.net, self.optimizer)
+            for path, parameter in self.net.parameters().items():
+                parameter._grad = kept[path]
+        return Look(step, strips, loss)
+
+    def _gradients(self) -> dict[str, Any]:
+        return {path: parameter._grad for path, parameter in self.net.parameters().items()}
+
+
+def forward(net: Module, loss: Loss, x: Array, y: Array) -> tuple[Tensor, Tensor]:
+    """Output and loss of some rows, recorded, in evaluation mode."""
+    with switched(net, training=False), np.errstate(all="ignore"):
+        output = net(constant(x, name="x"))
+        value: Tensor = loss(output, y)
+    return output, value if value.name else value.named("loss")
+
+
+def _layers(net: Module, output: Tensor) -> tuple[Layer, ...]:
+    """The layers in the order in which they compute."""
+    paths = {id(module): path for path, module in net.modules().items()}
+    return tuple(
+        Layer(paths[id(module)], type(module).__name__, _own(paths[id(module)], module))
+        for module, _ in _ends(output)
+        if id(module) in paths
+    )
+
+
+def _own(path: str, module: Module) -> dict[str, Parameter]:
+    """The parameters that are attributes of a module itself, by path from the network."""
+    return {
+        f"{path}.{name}" if path else name: value
+        for name, value in vars(module).items()
+        if isinstance(value, Parameter)
+    }
+
+
+def _ends(output: Tensor) -> Iterator[tuple[Module, Tensor]]:
+    """Each module that has ops of its own, with the last of them, ordered by the first."""
+    last: dict[int, tuple[Module, Tensor]] = {}
+    for node in Graph(output).nodes:
+        if node._rule.op is not None and node._scope is not None:
+            last[id(node._scope.module)] = (node._scope.module, node)
+    yield from last.values()
+
+
+# --- figures --------------------------------------------------------------------------------------------------------
+
+
+def _strip(
+    layer: Layer,
+    end: Tensor,
+    gradients: Mapping[str, Any],
+    updates: Mapping[str, Array],
+    weights: Mapping[str, Array],
+) -> Strip:
+    active = np.asarray(end.value, np.float64)
+    finite = active[np.isfinite(active)]
+    mine = [gradients[path] for path in layer.parameters if gradients[path] is not None]
+    arrays = [active, *mine, *(weights[path] for path in layer.parameters)]
+    ratio = norm([updates[path] for path in layer.parameters]) / (norm([weights[p] for p in layer.parameters]) or 1.0)
+    return {
+        "gradient": norm(mine) if mine else None,
+        "update": ratio if mine else None,
+        "mean": float(finite.mean()) if finite.size else None,
+        "spread": float(finite.std()) if finite.size else None,
+        "dead": None if layer.parameters else _dead(active),
+        "saturated": _saturated(end, active),
+        "infinite": sum(int(np.size(a) - np.isfinite(a).sum()) for a in arrays),
+    }
+
+
+def norm(arrays: list[Any]) -> float:
+    """√Σ a² over all elements of all arrays, in float64."""
+    return float(np.sqrt(sum(float(np.sum(np.square(np.asarray(a, np.float64)))) for a in arrays)))
+
+
+def _dead(active: Array) -> float:
+    """The share of units that are 0 for every row."""
+    return float(np.mean(~np.any(active, axis=0))) if active.ndim > 1 else 0.0
+
+
+def _saturated(end: Tensor, active: Array) -> float | None:
+    """The share of activations where the slope is nearly 0; None of a function that has no such ends."""
+    op = end._rule.op
+    slope = _SLOPES.get(op.name) if op is not None else None
+    return None if slope is None else float(np.mean(slope(active) < FLAT))
+
+
+#: Slope by output, as a share of the steepest.
+_SLOPES: Final[Mapping[str, Callable[[Array], Array]]] = {
+    "tanh": lambda out: 1.0 - out * out,
+    "sigmoid": lambda out: 4.0 * out * (1.0 - out),
+}
+
+
+# --- findings -------------------------------------------------------------------------------------------------------
+
+MANY_DEAD: Final = 0.4
+MANY_SATURATED: Final = 0.5
+EXPLODING: Final = 1e3  # gradient / weight: a step of 10⁻³ times the gradient would replace the layer
+VANISHING: Final = 1e-4  # gradient / that of the layer with the largest
+
+
+class Findings:
+    """What goes wrong in a training; each trouble of a layer is said when it begins, and again if it comes back."""
+
+    def __init__(self, layers: tuple[Layer, ...]) -> None:
+        self.layers = layers
+        self.known: set[tuple[int, str]] = set()
+
+    def of(self, look: Look) -> list[dict[str, Any]]:
+        """The records of what is new."""
+        now = {(place, what): text for place, what, text in self._troubles(look)}
+        new = [key for key in now if key not in self.known]
+        self.known = set(now)
+        return [
+            {"kind": "finding", "step": look.step, "layer": place, "what": what, "text": now[place, what]}
+            for place, what in new
+        ]
+
+    def _troubles(self, look: Look) -> Iterator[tuple[int, str, str]]:
+        largest = max((_finite(strip["gradient"]) for strip in look.strips), default=0.0)
+        for place, strip in enumerate(look.strips):
+            name = self.layers[place].path or "the network"
+            dead, saturated = _finite(strip["dead"]), _finite(strip["saturated"])
+            if strip["infinite"]:
+                yield place, "not finite", f"{name}: {strip['infinite']:,} numbers are not finite"
+            if dead > MANY_DEAD:
+                yield place, "dead units", f"{name}: {dead:.0%} of the units are 0 for every row"
+            if saturated > MANY_SATURATED:
+                yield place, "saturation", f"{name}: {saturated:.0%} of the activations are where the slope is near 0"
+            yield from self._norms(place, name, strip["gradient"], largest)
+
+    def _norms(self, place: int, name: str, gradient: float | None, largest: float) -> Iterator[tuple[int, str, str]]:
+        if gradient is None or not np.isfinite(gradient):
+            return
+        weights = norm([p.value for p in self.layers[place].parameters.values()])
+        if gradient > EXPLODING * max(weights, 1.0):
+            yield place, "exploding gradient", f"{name}: gradient of norm {gradient:.3g}, weights of {weights:.3g}"
+        if gradient < VANISHING * largest:
+            yield place, "vanishing gradient", f"{name}: gradient of norm {gradient:.3g}, elsewhere {largest:.3g}"
+
+
+def _finite(value: float | None) -> float:
+    return 0.0 if value is None or not np.isfinite(value) else float(value)

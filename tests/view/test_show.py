@@ -1,0 +1,44 @@
+"""Showing a graph where somebody sits: terminal and notebook."""
+
+import sys
+import types
+
+import adjoint as ad
+from adjoint.view import mimebundle, show
+
+
+def branch():
+    x, y = ad.tensor(3.0, name="x"), ad.tensor(2.0, name="y")
+    f = (x * y).named("p") + x
+    f.backward()
+    return f
+
+
+def test_a_terminal_gets_text_with_the_terms_of_branches(capsys):
+    f = branch()
+    show(f)
+    assert capsys.readouterr().out == f.graph.text(ledger=ad.ledger(f)) + "\n"
+
+
+def test_a_function_is_run_on_its_arguments(capsys):
+    show(lambda x, y: x * y, 3.0, -4.0)
+    assert "x ───" in capsys.readouterr().out
+
+
+def test_a_notebook_gets_a_picture(monkeypatch, capsys):
+    shown = []
+    display = types.SimpleNamespace(display=lambda bundle, raw: shown.append((bundle, raw)))
+    kernel = types.SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: kernel, display=display))
+    show(branch())
+    ((bundle, raw),) = shown
+    assert raw
+    assert bundle["image/svg+xml"].startswith("<svg ")
+    assert capsys.readouterr().out == ""
+
+
+def test_a_bundle_holds_what_is_asked_for():
+    graph = branch().graph
+    assert mimebundle(graph, include=["text/plain"]).keys() == {"text/plain"}
+    assert mimebundle(graph, exclude=["text/plain"]).keys() == {"image/svg+xml"}
+    assert mimebundle(graph, None, None).keys() == {"text/plain", "image/svg+xml"}
