@@ -26,7 +26,6 @@ from benchmarks.task import Figure, Peer, Task
 
 ROOT = Path(__file__).resolve().parent.parent
 THREADS = 2
-PATIENCE_SECONDS = 600.0  # for one answer; a peer that is silent for longer is given up
 
 THREAD_VARIABLES = (
     "ADJOINT_NUM_THREADS",
@@ -49,8 +48,9 @@ class Worker:
         environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
         # Not a pipe: nobody reads it while the worker runs, and a full one would stop the worker.
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process; `close` closes it
+        self._patience = task.patience
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker", task.module, peer.label],
+            [sys.executable, "-m", "benchmarks.worker", task.module, task.name, peer.label],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.PIPE,
@@ -62,8 +62,8 @@ class Worker:
         """The next answer, or PeerError when there is none to come."""
         stream = self._process.stdout
         assert stream is not None
-        if not select.select([stream], [], [], PATIENCE_SECONDS)[0]:
-            raise PeerError(f"gave no answer within {PATIENCE_SECONDS:g} s")
+        if not select.select([stream], [], [], self._patience)[0]:
+            raise PeerError(f"gave no answer within {self._patience:g} s")
         line = stream.readline()
         if not line:
             raise PeerError(f"its process ended with code {self._process.wait()}{self._last_words()}")
@@ -123,6 +123,7 @@ class Verdict:
     at_most: float
     measure: str
     measured: float | None
+    against: str = ""
 
     @property
     def met(self) -> bool | None:
@@ -145,7 +146,9 @@ class Outcome:
     @property
     def verdicts(self) -> list[Verdict]:
         figures = {row.label: Figure(row.median, row.bytes_peak) for row in self.rows}
-        return [Verdict(t.text, t.at_most, t.measure, t.measured(figures)) for t in self.task.targets]
+        return [
+            Verdict(t.text, t.at_most, t.measure, t.measured(figures), t.opponent(figures)) for t in self.task.targets
+        ]
 
 
 def disagreement(results: dict[str, Any], reference: dict[str, Any], tolerance: float) -> str | None:

@@ -86,7 +86,7 @@ def ranked(outcome: Outcome) -> list[Row]:
 
 def amount(verdict: Verdict, value: float, unit: str) -> str:
     """A target's number in the unit that the target is stated in."""
-    if verdict.measure == "ratio":
+    if verdict.measure in ("ratio", "best"):
         return f"{number(value)}×"
     if verdict.measure == "bytes":
         return f"{number(value)} bytes"
@@ -98,7 +98,8 @@ def verdict_line(verdict: Verdict, unit: str) -> str:
         return f"not measured: {verdict.text}"
     word = "met" if verdict.met else "missed"
     found, limit = (amount(verdict, value, unit) for value in (verdict.measured, verdict.at_most))
-    return f"{word}: {verdict.text} ({found}, at most {limit})"
+    best = f" of {verdict.against}" if verdict.measure == "best" else ""
+    return f"{word}: {verdict.text} ({found}{best}, at most {limit})"
 
 
 def company(outcome: Outcome) -> str:
@@ -139,6 +140,13 @@ def _section(outcome: Outcome) -> list[str]:
     return [*lines, f"- {company(outcome)}", ""]
 
 
+def _targets(outcomes: Sequence[Outcome]) -> list[str]:
+    """Every target in one table."""
+    said = [(o.task.name, verdict_line(verdict, o.task.unit)) for o in outcomes for verdict in o.verdicts]
+    rows = [_line([name, *line.split(": ", 1)]) for name, line in said]
+    return ["## Targets", "", _line(["task", "", "target"]), "|---|---|---|", *rows, ""] if rows else []
+
+
 def markdown(outcomes: Sequence[Outcome], facts: dict[str, Any]) -> str:
     """The whole of RESULTS.md."""
     machine = (
@@ -154,7 +162,7 @@ def markdown(outcomes: Sequence[Outcome], facts: dict[str, Any]) -> str:
         METHOD,
         "",
     ]
-    lines = head + [line for outcome in outcomes for line in _section(outcome)]
+    lines = head + _targets(outcomes) + [line for outcome in outcomes for line in _section(outcome)]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -25,12 +25,18 @@ class Work:
     """What a peer has prepared: `run` is timed, `check` does it as well and gives named numbers to compare.
 
     `units` is how many units of work one `run` does; time and memory are given for one unit. A `run` returns
-    what keeps its graph alive, so that memory can be read while it is held.
+    what keeps its graph alive, so that memory can be read while it is held; with `own_clock` it returns its
+    seconds, because only a part of what it does is meant to be timed, and is not repeated.
     """
 
-    run: Callable[[], object]
+    run: Callable[[], Any]
     check: Callable[[], Results]
     units: int = 1
+    own_clock: bool = False
+
+
+def library(label: str) -> str:
+    return label.partition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class Peer:
 
     @property
     def library(self) -> str:
-        return self.label.partition(".")[0]
+        return library(self.label)
 
     @property
     def module(self) -> str:
@@ -60,16 +66,27 @@ class Figure:
 
 @dataclass(frozen=True)
 class Target:
-    """A limit on adjoint: its time over a peer's ("ratio") or less a peer's, its own time, its own memory."""
+    """A limit on adjoint: its time over a peer's ("ratio") or less a peer's, its own time, its own memory.
+
+    "best" is the ratio to the fastest of all peers that were measured, whichever that is. A peer may be adjoint
+    itself in other circumstances ("adjoint.quiet"); such a one is never the best.
+    """
 
     text: str
     at_most: float
-    measure: Literal["ratio", "difference", "seconds", "bytes"] = "ratio"
+    measure: Literal["ratio", "best", "difference", "seconds", "bytes"] = "ratio"
     against: str = ""
+
+    def opponent(self, figures: Mapping[str, Figure]) -> str:
+        """The label of the peer that adjoint is held against; empty for none."""
+        if self.measure != "best":
+            return self.against
+        others = [label for label in figures if library(label) != "adjoint"]
+        return min(others, key=lambda label: figures[label].seconds, default="")
 
     def measured(self, figures: Mapping[str, Figure]) -> float | None:
         """The number that is held against `at_most`; None when a peer that it needs was not measured."""
-        ours, theirs = figures.get("adjoint"), figures.get(self.against)
+        ours, theirs = figures.get("adjoint"), figures.get(self.opponent(figures))
         if ours is None:
             return None
         if self.measure == "bytes":
@@ -78,12 +95,21 @@ class Target:
             return ours.seconds
         if theirs is None:
             return None
-        return ours.seconds / theirs.seconds if self.measure == "ratio" else ours.seconds - theirs.seconds
+        return ours.seconds - theirs.seconds if self.measure == "difference" else ours.seconds / theirs.seconds
+
+
+def faster(times: float) -> Target:
+    """The target of being at least so many times faster than the best peer."""
+    return Target(f"at least {times:g} times faster than the best peer", 1 / times, "best")
 
 
 @dataclass
 class Task:
-    """One benchmark. The first peer declared is the reference that the others have to agree with."""
+    """One benchmark. The first peer declared is the reference that the others have to agree with.
+
+    A file that declares several tells them apart by their `variant`. A peer that gives no answer within
+    `patience` seconds is given up.
+    """
 
     module: str
     title: str
@@ -93,11 +119,13 @@ class Task:
     tolerance: float = 1e-9  # absolute and relative, as in numpy.allclose
     rounds: int = 15
     memory: bool = False
+    variant: str = ""
+    patience: float = 600.0
     peers: dict[str, Peer] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
-        return self.module.rpartition(".")[2]
+        return "_".join(filter(None, (self.module.rpartition(".")[2], self.variant)))
 
     @property
     def reference(self) -> Peer:

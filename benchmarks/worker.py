@@ -1,6 +1,6 @@
 """One peer of one task in a process of its own: answers the harness, a line of JSON each, until input ends.
 
-`python -m benchmarks.worker MODULE LABEL`. Operations: `check`, `calibrate`, `sample`, `memory`. What a
+`python -m benchmarks.worker MODULE TASK LABEL`. Operations: `check`, `calibrate`, `sample`, `memory`. What a
 library prints goes to stderr, so that only answers travel on the pipe. The collector of cycles stays on: the
 graphs of some peers need it, and their users pay for it.
 """
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.task import Peer, Work
+from benchmarks.tasks import declared
 
 SAMPLE_SECONDS = 0.05  # a sample repeats short work until it lasts this long: far above the clock's grain
 WARM_UP_SECONDS = 0.2
@@ -31,14 +32,18 @@ def sample(work: Work, number: int) -> float:
     """Seconds for one unit of work, over `number` runs in a row."""
     gc.collect()
     time.sleep(SETTLE_SECONDS)
-    begin = time.perf_counter()
+    begin, own = time.perf_counter(), 0.0
     for _ in range(number):
-        work.run()
-    return (time.perf_counter() - begin) / number / work.units
+        result = work.run()
+        if work.own_clock:
+            own += result
+    return (own if work.own_clock else time.perf_counter() - begin) / number / work.units
 
 
 def calibrate(work: Work) -> int:
-    """How many runs make a sample, found after the work is warm."""
+    """How many runs make a sample, found after the work is warm; one with a clock of its own is a sample."""
+    if work.own_clock:
+        return 1
     number, spent = 1, 0.0
     while True:
         seconds = sample(work, number) * number * work.units
@@ -80,10 +85,10 @@ def version(peer: Peer) -> str:
         return str(getattr(sys.modules[peer.module], "__version__", "unknown"))
 
 
-def prepare(module: str, label: str) -> tuple[dict[str, Any], Work | None]:
+def prepare(module: str, name: str, label: str) -> tuple[dict[str, Any], Work | None]:
     """Import the library and build the work; a library that is not there is said, not raised."""
-    task = importlib.import_module(module).task
-    peer: Peer = task.peers[label]
+    task = next(task for task in declared(module) if task.name == name)
+    peer = task.peers[label]
     try:
         importlib.import_module(peer.module)
     except ModuleNotFoundError as error:
@@ -127,7 +132,7 @@ def guarded(do: Callable[..., Any], *settings: Any) -> Any:
         return {"error": f"{type(error).__name__}: {error}".splitlines()[0][:300]}
 
 
-def main(module: str, label: str) -> None:
+def main(module: str, name: str, label: str) -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
@@ -136,7 +141,7 @@ def main(module: str, label: str) -> None:
         answers.flush()
 
     limit_processors(int(os.environ["OMP_NUM_THREADS"]))
-    prepared = guarded(prepare, module, label)
+    prepared = guarded(prepare, module, name, label)
     message, work = prepared if isinstance(prepared, tuple) else (prepared, None)
     send(message)
     if work is None:

@@ -9,6 +9,14 @@ from adjoint.recording import MODE
 from adjoint.vocabulary import REGISTRY
 
 
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Compiled code goes to a folder of this session, where each program is compiled once, and not to the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ADJOINT_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 def _user_ops() -> dict[str, object]:
     """Ops that were not registered by the library itself, whose folders may be imported late."""
     return {name: op for name, op in REGISTRY.items() if not (op.__module__ or "").startswith("adjoint.")}

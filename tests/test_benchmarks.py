@@ -5,14 +5,19 @@ from __future__ import annotations
 import importlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from benchmarks import __main__ as command
-from benchmarks import report
-from benchmarks.harness import Outcome, Row, chosen, disagreement, run_task
-from benchmarks.task import Figure, Target, Task, Work
-from benchmarks.tasks import load
+from benchmarks import first, networks, report
+from benchmarks.harness import Outcome, PeerError, Row, Verdict, Worker, chosen, disagreement, run_task
+from benchmarks.task import Figure, Target, Task, Work, faster
+from benchmarks.tasks import first_call, hinge_gradient, load, products, relu_both_ways, scalar_graph
+from benchmarks.worker import sample
+
+import adjoint as ad
 
 FACTS = report.environment("python -m benchmarks", 2)
 
@@ -104,10 +109,42 @@ def test_targets_are_met_missed_or_not_measured(outcome: Outcome) -> None:
         (Target("", 1, "seconds"), 2.0),
         (Target("", 1, "bytes"), 300.0),
         (Target("", 1, against="jax"), None),
+        (Target("", 1, against="adjoint.quiet"), 4.0),
+        (Target("", 1, "best"), 0.5),
     ],
 )
 def test_what_a_target_measures(target: Target, measured: float | None) -> None:
-    assert target.measured({"adjoint": Figure(2.0, 300.0), "torch": Figure(4.0)}) == measured
+    figures = {"adjoint": Figure(2.0, 300.0), "numpy": Figure(8.0), "torch": Figure(4.0), "adjoint.quiet": Figure(0.5)}
+    assert target.measured(figures) == measured
+
+
+def test_the_best_peer_is_the_fastest_that_is_not_adjoint_and_is_named() -> None:
+    figures = {"adjoint": Figure(1.0), "adjoint.quiet": Figure(0.5), "numpy": Figure(4.0), "jax.jit": Figure(3.0)}
+    target = faster(2)
+    assert target.opponent(figures) == "jax.jit"
+    verdict = Verdict(target.text, target.at_most, target.measure, target.measured(figures), target.opponent(figures))
+    assert report.verdict_line(verdict, "µs") == (
+        "met: at least 2 times faster than the best peer (0.333× of jax.jit, at most 0.5×)"
+    )
+
+
+@pytest.mark.parametrize("figures", [{"adjoint": Figure(1.0)}, {"numpy": Figure(1.0)}, {}])
+def test_nothing_is_measured_against_the_best_of_no_peers(figures: dict[str, Figure]) -> None:
+    assert faster(2).measured(figures) is None
+
+
+def test_a_run_with_its_own_clock_says_its_seconds() -> None:
+    assert sample(Work(lambda: 6.0, dict, units=3, own_clock=True), 2) == 2.0
+
+
+def test_a_peer_that_is_silent_for_too_long_is_given_up() -> None:
+    task = load()[0]
+    worker = Worker(replace(task, patience=0.0), task.reference, 1)
+    try:
+        with pytest.raises(PeerError, match="gave no answer within 0 s"):
+            worker.read()
+    finally:
+        worker.close()
 
 
 @pytest.mark.parametrize(
@@ -162,6 +199,16 @@ def test_the_table_in_markdown() -> None:
     )
 
 
+def test_all_targets_stand_in_one_table_before_the_tasks() -> None:
+    target = Target("at most | 2.5 µs", 2.5e-6, "seconds")
+    outcome = Outcome(Task("tasks.tiny", "", "µs", dict, (target,)), rows=[Row("adjoint", "", "", 1, [2e-6])])
+    text = report.markdown([outcome], FACTS)
+    table = (
+        "## Targets\n\n| task |  | target |\n|---|---|---|\n| tiny | met | at most \\| 2.5 µs (2 µs, at most 2.5 µs) |"
+    )
+    assert table in text.partition("## tiny")[0]
+
+
 @pytest.mark.parametrize(("others", "word"), [(0.1, "quiet"), (0.5, "disturbed"), (None, "what else")])
 def test_a_busy_machine_is_said(others: float | None, word: str) -> None:
     assert report.company(Outcome(Task("tasks.tiny", "", "µs", dict), 2, others)).startswith(word)
@@ -184,6 +231,69 @@ def test_every_task_has_a_reference_an_adjoint_and_targets_on_peers_it_has(task:
     assert task.reference.library in {"python", "numpy"}
     assert "adjoint" in task.peers
     assert {target.against for target in task.targets} <= {"", *task.peers}
+
+
+def test_no_two_tasks_have_one_name() -> None:
+    names = [task.name for task in load()]
+    assert len(names) == len(set(names))
+
+
+def agree(task: Task, given: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> str | None:
+    """How the entry of adjoint, not compiled, differs from the one by hand."""
+    monkeypatch.setattr(ad, "compile", lambda f: f, raising=False)
+    by_hand, ours = (task.peers[label].setup(given).check() for label in (task.reference.label, "adjoint"))
+    return disagreement(ours, by_hand, task.tolerance)
+
+
+@pytest.mark.parametrize("sizes", [(4, 3), (4, 10, 3), (8, 7, 6, 5)])
+def test_a_step_of_any_depth_is_that_by_hand(sizes: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    task = networks.step_task("tasks.step", sizes, 5, "µs")
+    assert agree(replace(task, tolerance=1e-3), task.inputs(), monkeypatch) is None
+
+
+@pytest.mark.parametrize("task", [hinge_gradient.task, relu_both_ways.task, *products.tasks[4:6]])
+def test_gradients_and_products_are_those_by_hand(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert agree(task, task.inputs(), monkeypatch) is None
+
+
+def test_a_scalar_graph_is_that_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scalar_graph, "CELLS", 2000)
+    assert agree(scalar_graph.task, scalar_graph.inputs(), monkeypatch) is None
+
+
+def test_one_wrong_number_of_many_shows_in_the_moves() -> None:
+    given = networks.inputs((300, 200, 10), 32)
+    after = [p + np.float32(6e-4) for p in given["parameters"]]
+    right = networks.moves(given, 1.0, after)
+    assert disagreement(right, right, 0.0) is None
+    after[0][123, 45] += 2e-3
+    assert "weight 0 summed over axis 0" in str(disagreement(networks.moves(given, 1.0, after), right, 0.03))
+
+
+def test_a_first_call_says_its_seconds_and_its_result(capfd: pytest.CaptureFixture[str]) -> None:
+    first.main(scalar_graph.__name__, "python")
+    told = json.loads(capfd.readouterr().out)
+    assert told["seconds"] > 0
+    assert told["result"] == scalar_graph.task.reference.setup(scalar_graph.inputs()).check()["out"]
+
+
+def test_a_first_call_that_fails_says_the_last_words_of_its_process() -> None:
+    with pytest.raises(RuntimeError, match="KeyError: 'no such peer'"):
+        first_call.cold(scalar_graph.__name__, "no such peer")
+
+
+def test_what_adjoint_imports_late_is_imported_before_the_clock_starts() -> None:
+    assert [importlib.import_module(name).__name__ for name in first.LATE["adjoint"]] == list(first.LATE["adjoint"])
+
+
+def test_products_of_a_network_are_those_of_its_forward_and_backward_pass() -> None:
+    assert list(products.of_network(32, (64, 100, 10))) == [
+        (32, 64, 100, ""),
+        (64, 32, 100, "a"),
+        (32, 100, 10, ""),
+        (100, 32, 10, "a"),
+        (32, 10, 100, "b"),
+    ]
 
 
 @pytest.mark.parametrize(

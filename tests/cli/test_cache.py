@@ -7,7 +7,7 @@ import time
 import pytest
 from click.testing import CliRunner
 
-from adjoint.cli import COMMANDS, commands
+from adjoint.cli import commands
 from adjoint.compile.cache import ObjectCache
 
 THEN = 1_700_000_000  # 2023-11-14 22:13:20 UTC
@@ -18,7 +18,6 @@ def folder(tmp_path, monkeypatch):
     """A cache of the test's own, in a time zone that is known."""
     monkeypatch.setenv("ADJOINT_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("ADJOINT_CACHE_MB", raising=False)
-    monkeypatch.setitem(COMMANDS, "cache", "Show or remove compiled code.")
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     yield tmp_path / "cache" / "objects"

@@ -173,6 +173,10 @@ gate wire  upstream × local = downstream
 (×)  f → z        1 ×     3 =          3
 (+)  q → x       -4 ×     1 =         -4
 (+)  q → y       -4 ×     1 =         -4
+
+what each gate does
+multiply swaps: each input gets upstream × the other input
+add distributes: each input gets the upstream gradient
 """
     )
 
@@ -195,13 +199,23 @@ gate wire        upstream ×               local =     downstream
 (@)  q → W  [0.440 0.520]               ∂q · xᵀ =  ⎡0.088 0.176⎤
                                                    ⎣0.104 0.208⎦
 (@)  q → x  [0.440 0.520]               Wᵀ · ∂q = [-0.112 0.636]
+
+what each gate does
+sum distributes: each element gets the upstream gradient
+matmul swaps: each side gets the upstream gradient times the other side, transposed
 """
     )
 
 
 def test_sums_at_branches():
     output = run("q=x*y; q+x", "x=3", "y=2").output
-    assert output.endswith("at branches gradients add up\n∂x = 1 + 2 = 3\n")
+    assert "\nat branches gradients add up\n∂x = 1 + 2 = 3\n\nwhat each gate does\n" in output
+
+
+def test_patterns_as_data_in_the_order_of_the_backward_pass():
+    data = explanation("erf(x*y) + 2", ["x=3", "y=2"])
+    assert list(data["patterns"]) == ["add", "multiply"], "nothing short is to be said of erf"
+    assert explanation("x > 2", ["x=3"])["patterns"] == {}
 
 
 def test_products_that_are_only_rounded_say_so():

@@ -40,7 +40,8 @@ def mistake(*arguments):
 def test_help(arguments):
     result = run(*arguments)
     assert result.exit_code == 0
-    assert [name for name in COMMANDS if f"\n  {name} " in result.stdout] == ["demo", "explain", "train", "predict"]
+    listed = [name for name in COMMANDS if f"\n  {name} " in result.stdout]
+    assert listed == ["demo", "explain", "train", "predict", "export", "cache"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -59,7 +60,8 @@ def test_version(flag):
 def test_slips():
     assert mistake("dmeo") == "adjoint: no command 'dmeo'; did you mean 'demo'?"
     assert mistake("Train") == "adjoint: no command 'Train'; did you mean 'train'?"
-    assert mistake("frobnicate") == "adjoint: no command 'frobnicate'; there are demo, explain, train, predict"
+    there = "demo, explain, train, predict, export, cache"
+    assert mistake("frobnicate") == f"adjoint: no command 'frobnicate'; there are {there}"
     assert mistake("--verbose").startswith("adjoint: no such option '--verbose'") or "No such option" in mistake("--x")
     assert "--seed" in mistake("demo", "--sed", "3")
     assert mistake("demo", "extra") == "adjoint demo: got unexpected extra argument (extra); see adjoint demo --help"

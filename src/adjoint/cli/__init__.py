@@ -24,12 +24,14 @@ COMMANDS: Final[Mapping[str, str]] = {
     "explain": "Show the graph of an expression with every value and gradient.",
     "train": "Train a network on a table (CSV, Parquet) or on the digits.",
     "predict": "Predict with a trained network.",
+    "export": "Write a trained network as machine code for C.",
+    "cache": "Show or remove the compiled code that is kept on this machine.",
 }
 #: Every command says it for itself: click keeps a command's help option from whoever asked first.
 HELP: Final[dict[str, Any]] = {"help_option_names": ["-h", "--help"]}
 MISTAKE: Final = 2
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
-_FUNCTION: Final = re.compile(r"^(?:fit|split|Encoder\.fit|optimiser|read_table): ")
+_FUNCTION: Final = re.compile(r"^(?:fit|split|Encoder\.fit|optimiser|read_table|export_native): ")
 
 
 class Mistake(click.ClickException):

@@ -7,11 +7,9 @@ and the program ends before anything that follows has run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from adjoint.abstract import Abstract
-from adjoint.compile.access import view
 from adjoint.compile.fuse import Group, Groups
 from adjoint.compile.kernels import draws, loops, products
 from adjoint.compile.kernels.columns import Columns
@@ -30,6 +28,8 @@ from adjoint.compile.schedule import Copy, Schedule, schedule, work
 SHARED: Final = 1 << 16
 #: Groups that may find something wrong with what they are given.
 _CHECKS: Final = frozenset(("check_labels", "gather", "scatter"))
+#: Slot and bytes of the status word.
+_STATUS: Final = (0, 0, 8)
 
 
 class Emitted(NamedTuple):
@@ -64,7 +64,11 @@ class Kernel(NamedTuple):
     reads: tuple[tuple[int, int, int], ...]
     writes: tuple[tuple[int, int, int], ...]
     shared: bool
-    checks: bool
+
+    @property
+    def checks(self) -> bool:
+        """Whether it may find something wrong."""
+        return _STATUS in self.writes
 
 
 def _kernel(module: Any, groups: Groups, group: Group, plan: Schedule, name: str, shared: bool) -> Kernel:
@@ -83,14 +87,16 @@ def _kernel(module: Any, groups: Groups, group: Group, plan: Schedule, name: str
     entry.ret_void()
     writes = [_range(plan.places[v], v) for v in groups.stored(group)]
     if group in plan.scratch:
-        writes.append((0, plan.scratch[group].offset, plan.scratch[group].offset + 1))
+        writes.append((0, plan.scratch[group].start, plan.scratch[group].stop))
+    if group.kind in _CHECKS:
+        writes.append(_STATUS)
     reads = {_range(plan.places[x], x) for v in group.values for x in groups.sources(v) if x in plan.places}
-    return Kernel(function, tuple(reads), tuple(writes), shared, group.kind in _CHECKS)
+    return Kernel(function, tuple(reads), tuple(writes), shared)
 
 
-def _scratch(entry: Any, part: Part, place: Place | None) -> Any:
+def _scratch(entry: Any, part: Part, place: range | None) -> Any:
     arena = entry.load(part.table, typ=POINTER)
-    return loops.at(entry, arena, i64(place.offset if place else 0), ir.IntType(8))
+    return loops.at(entry, arena, i64(place.start if place else 0), ir.IntType(8))
 
 
 def _copy_kernel(module: Any, groups: Groups, copy: Copy, plan: Schedule, name: str) -> Kernel:
@@ -104,7 +110,7 @@ def _copy_kernel(module: Any, groups: Groups, copy: Copy, plan: Schedule, name: 
     Moves(Nest(groups, group, places, entry, part.table), part, shared=False).emit()
     entry.ret_void()
     reads, writes = _range(places[source], source), _range(places[target], target)
-    return Kernel(function, (reads,), (writes,), False, False)
+    return Kernel(function, (reads,), (writes,), False)
 
 
 def _range(place: Place, x: Value) -> tuple[int, int, int]:
@@ -133,14 +139,15 @@ def _emit_program(module: Any, kernels: list[Kernel]) -> None:
         builder.call(kernel.function, part)
         since.append(kernel)
         if kernel.checks:
-            _emit_check(builder, part, kernels)
-            since = []
+            shared = any(k.shared for k in kernels)
+            _emit_check(builder, part, shared)
+            since = [Kernel(None, (_STATUS,), (), shared)]  # all parts look before any of them may write to it again
     builder.ret_void()
 
 
-def _emit_check(builder: Any, part: Part, kernels: list[Kernel]) -> None:
+def _emit_check(builder: Any, part: Part, shared: bool) -> None:
     """End here if something was wrong."""
-    if any(k.shared for k in kernels):
+    if shared:
         emit_barrier(builder, part.barrier, part.count)
     status = builder.load(builder.load(part.table, typ=POINTER), typ=I64)
     with builder.if_then(builder.icmp_unsigned("!=", status, i64(0)), likely=False):
@@ -153,12 +160,3 @@ def _conflict(before: Kernel, after: Kernel) -> bool:
         return False
     pairs = ((before.writes, after.reads), (before.writes, after.writes), (before.reads, after.writes))
     return any(a[0] == b[0] and a[1] < b[2] and b[1] < a[2] for one, other in pairs for a in one for b in other)
-
-
-def stored_values(groups: Groups) -> Iterator[Value]:
-    """All values that lie in memory."""
-    for group in groups.all:
-        yield from groups.stored(group)
-
-
-_ = view

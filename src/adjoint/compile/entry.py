@@ -1,7 +1,8 @@
 """How Python enters a program: with array objects, whose addresses native code reads itself.
 
-`fill(table, objects …)` puts the address behind each array into the table of addresses; `call(table, objects …)` also
-runs the program, on the calling thread, and gives back the status word. Asking NumPy for addresses, or reading them in
+`fill(table, objects …)` puts the address behind each array into the table of addresses. `update(table, objects …)` does
+so for the arrays that change from call to call, which those of states do not; `call(table, objects …)` then also runs
+the program, on the calling thread, and gives back the status word. Asking NumPy for addresses, or reading them in
 Python, would cost more than a small program.
 
 An array object has its address right behind what every object begins with. `IS_READABLE` says whether that is so here.
@@ -10,6 +11,7 @@ An array object has its address right behind what every object begins with. `IS_
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -30,16 +32,16 @@ def _is_readable() -> bool:
 IS_READABLE: Final = _is_readable()
 
 
-def emit_entry(module: ir.Module, count: int) -> None:
-    """`fill` and `call` for this many arrays, in the module of the program."""
-    kinds = [POINTER] * (1 + count)
-    fill = ir.Function(module, ir.FunctionType(VOID, kinds), "fill")
-    builder = ir.IRBuilder(fill.append_basic_block())
-    _emit_fill(builder, fill.args)
-    builder.ret_void()
-    call = ir.Function(module, ir.FunctionType(I64, kinds), "call")
+def emit_entry(module: ir.Module, count: int, changing: Sequence[int]) -> None:
+    """The three functions for so many arrays, in the module of the program; `changing` are places among them."""
+    for name, places in (("fill", range(count)), ("update", changing)):
+        function = ir.Function(module, ir.FunctionType(VOID, [POINTER] * (1 + len(places))), name)
+        builder = ir.IRBuilder(function.append_basic_block())
+        _emit_fill(builder, function.args, places)
+        builder.ret_void()
+    call = ir.Function(module, ir.FunctionType(I64, [POINTER] * (1 + len(changing))), "call")
     builder = ir.IRBuilder(call.append_basic_block())
-    _emit_fill(builder, call.args)
+    _emit_fill(builder, call.args, changing)
     table = call.args[0]
     builder.call(module.globals["program"], [table, i64(0), i64(1), constant(POINTER, None)])
     arena = builder.load(table, typ=POINTER)
@@ -48,11 +50,11 @@ def emit_entry(module: ir.Module, count: int) -> None:
     builder.ret(status)
 
 
-def _emit_fill(builder: Any, arguments: Any) -> None:
+def _emit_fill(builder: Any, arguments: Any, places: Sequence[int]) -> None:
     table, *objects = arguments
-    for slot, array in enumerate(objects, 1):
+    for place, array in zip(places, objects, strict=True):
         address = builder.load(at(builder, array, i64(BEHIND_HEAD), ir.IntType(8)), typ=POINTER)
-        builder.store(address, at(builder, table, i64(slot), POINTER))
+        builder.store(address, at(builder, table, i64(1 + place), POINTER))
 
 
 def entered(library: Library, name: str, count: int) -> Any:

@@ -4,7 +4,8 @@ The driver is one native function for all programs, itself run by the pool. Its 
 call; where there are `count` arrays to gather and `results` to keep, it reads
 
     program, its table, order, steps, batch, count, results,
-    (source, bytes of a row, gathered rows) for each array, (what the program wrote, bytes, where to keep it) for each result
+    (source, bytes of a row, gathered rows) for each array,
+    (what the program wrote, bytes, where to keep it) for each result
 
 It stops after the step in which a check failed, and leaves the number of whole steps in the place of `steps`.
 """
@@ -111,7 +112,7 @@ class Steps(NamedTuple):
     """A run of steps that are done: the first one's number, how many, and whether a check failed in the one after."""
 
     first: int
-    count: int
+    number: int
     failed: bool
 
 
@@ -143,4 +144,3 @@ def epochs(
             return
         done += count
         count = max(1, min(2 * count, int(count * TURN / max(seconds, 1e-7))))
-

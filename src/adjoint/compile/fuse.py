@@ -237,7 +237,7 @@ class Groups:
             if not readers or value in self.ends or (value.dtype.kind != "b" and len(readers) > 1):
                 continue
             chain = self._chain(value)
-            if chain and all(_can_compute(reader, value) for reader in readers):
+            if chain and all(self._can_compute(reader, value) for reader in readers):
                 self._hand_over(value, chain, list(readers))
 
     def _chain(self, value: Value) -> list[Value] | None:
@@ -245,6 +245,8 @@ class Groups:
         chain, stack, cost = [], [value], 0
         while stack:
             member = stack.pop()
+            if member in chain:
+                continue
             chain.append(member)
             cost += COST.get(member.kind, 1)
             if member.kind not in CHEAP or cost > _CHEAP:
@@ -256,6 +258,13 @@ class Groups:
                         return None
                     stack.append(base)
         return chain
+
+    def _can_compute(self, reader: Group, value: Value) -> bool:
+        """Whether a reader takes this value element by element."""
+        if reader.kind not in ("rows", "columns", "product"):
+            return False
+        read = [(x, axes) for x, axes in self.accesses(reader) if view(x).base is value]
+        return all(axes is not None and _passes(x, value) for x, axes in read)
 
     def _hand_over(self, value: Value, chain: list[Value], readers: list[Group]) -> None:
         for member in chain:
@@ -309,19 +318,6 @@ def reaches(starts: Iterable[Group], goal: Group) -> bool:
     return False
 
 
-def bases(value: Value) -> list[Value]:
-    """What the operands of a computed value lie in."""
-    return list(dict.fromkeys(view(x).base for x in value.inputs))
-
-
-def _can_compute(reader: Group, value: Value) -> bool:
-    """Whether a reader takes this value element by element."""
-    if reader.kind not in ("rows", "columns", "product"):
-        return False
-    read = [(member, x) for member in reader.values for x in member.inputs if view(x).base is value]
-    return all(member.kind != "matmul" and _passes(x, value) for member, x in read)
-
-
 # --- axes -------------------------------------------------------------------------------------------------------------
 
 
@@ -342,10 +338,10 @@ def _opened_for_reduction(value: Value) -> tuple[Group, Axes]:
     operand = _fresh(value.inputs[0].shape)
     (place,) = reduced_axes(value)
     axes = list(_moving(operand))
-    reduced = operand[place] or Axis(1)
-    is_last = not axes or axes[-1] is reduced
-    if is_last:
-        group = Group("rows", tuple(axes) or (reduced,))
+    reduced = operand[place]
+    assert reduced is not None, f"{value} reduces nothing"
+    if axes[-1] is reduced:
+        group = Group("rows", tuple(axes))
     else:
         axes.remove(reduced)
         group = Group("columns", tuple(axes))

@@ -1,7 +1,8 @@
 """Machine code of a program, with the memory that it runs in.
 
 `native` builds it, or takes it from the cache: the key is the text of the program as it was lowered, its constants, the
-machine, the version and the compiler's own source, so that a hit skips every pass. `Native.run` is one call of the pool with a table of addresses.
+machine, the version and the compiler's own source, so that a hit skips every pass. `Native.run` is one call with a
+table of addresses; those of states stay in it from run to run.
 
 Arrays are passed as objects, and native code reads their addresses (`entry`).
 """
@@ -21,6 +22,7 @@ import numpy as np
 
 import adjoint
 from adjoint.compile import pool
+from adjoint.compile.buffers import NOTHING, Held
 from adjoint.compile.cache import ObjectCache
 from adjoint.compile.emit import Emitted, emit
 from adjoint.compile.entry import BEHIND_HEAD, IS_READABLE, emit_entry, entered
@@ -44,6 +46,26 @@ class Layout(NamedTuple):
     is_shared: bool
 
 
+class Places(NamedTuple):
+    """Which arrays of a table are what: given ones, those of states, results, and those of states that are written."""
+
+    given: int
+    read: int
+    results: int
+    written: int
+
+    @classmethod
+    def of(cls, program: Program, states: Mapping[int, int], lasting: int) -> Places:
+        """Of a program whose last inputs, so many, are states, and whose last outputs their new values."""
+        inputs, outputs = len(program.inputs), len(program.outputs)
+        return cls(inputs - lasting, lasting, outputs - len(states), len(states))
+
+    def changing(self) -> list[int]:
+        """Those that are other arrays at every call."""
+        first = self.given + self.read
+        return [*range(self.given), *range(first, first + self.results)]
+
+
 class Stages(NamedTuple):
     """The forms of a program on its way to machine code, for people to look at."""
 
@@ -53,12 +75,18 @@ class Stages(NamedTuple):
     emitted: Emitted
 
 
-def stages(program: Program, states: Mapping[int, int], threads: int, *, fast: bool = False) -> Stages:
-    """Every form of a program; `states` has for outputs that are new values of states which input the old one is."""
+def stages(
+    program: Program, states: Mapping[int, int], threads: int, *, fast: bool = False, lasting: int = 0
+) -> Stages:
+    """Every form of a program; `states` has for outputs that are new values of states which input the old one is.
+
+    The last inputs, `lasting` of them, are arrays that stay the same from call to call.
+    """
     simple = with_own_results(simplify(program, (*(FAST if fast else EXACT), *NORMAL)))
     groups = Groups(simple)
     emitted = emit(groups, dict(states), threads)
-    emit_entry(emitted.module, len(simple.inputs) + len(simple.outputs))
+    places = Places.of(simple, states, lasting)
+    emit_entry(emitted.module, sum(places), places.changing())
     return Stages(program, simple, groups, emitted)
 
 
@@ -68,15 +96,19 @@ class Native:
     Invariant: the arena and the table belong to one run at a time; a run takes others if they are in use.
     """
 
-    def __init__(self, code: bytes, layout: Layout, constants: Sequence[Any], slots: int) -> None:
+    def __init__(self, code: bytes, layout: Layout, constants: Sequence[Any], places: Places) -> None:
         self.code: Final = code
         self.layout: Final = layout
-        self.constants: Final = tuple(np.ascontiguousarray(c) for c in constants)
-        self.slots: Final = slots
+        self.constants: Final = tuple(np.require(c, requirements=("C", "A")) for c in constants)
+        self.slots: Final = sum(places)
         self._library: Final = Library(code)
         self.program: Final = self._library.address("program")
-        self._fill: Final = entered(self._library, "fill", slots) if IS_READABLE else _fill_slowly
-        self._call: Final = entered(self._library, "call", slots) if IS_READABLE else None
+        self._fill: Final = entered(self._library, "fill", self.slots) if IS_READABLE else _fill_slowly
+        changing = places.given + places.results
+        self._update: Final = entered(self._library, "update", changing)
+        self._call: Final = entered(self._library, "call", changing)
+        #: Whether a run is a single call, once the table has the arrays of states.
+        self._is_quick: Final = IS_READABLE and not layout.is_shared
         self._lock: Final = threading.Lock()
         self._memory: Final = Memory(self)
 
@@ -91,26 +123,32 @@ class Native:
         self._fill(memory.address, *arrays)
         return memory
 
-    def run(self, arrays: Sequence[Any]) -> int:
+    def run(self, given: Sequence[Any], results: Sequence[Any] = (), held: Held = NOTHING) -> int:
         """Run on the arrays of all inputs and outputs, each C-contiguous and of its dtype.
 
         Not 0 if a check failed: then nothing was assigned.
         """
         if not self._lock.acquire(False):
-            return self._run_in(Memory(self), arrays)
+            return self._run_in(Memory(self), given, results, held)
         try:
-            return self._run_in(self._memory, arrays)
+            memory = self._memory
+            if memory.filled == held.number and self._is_quick:
+                status: int = self._call(memory.address, *given, *results)
+                return status
+            return self._run_in(memory, given, results, held)
         finally:
             self._lock.release()
 
-    def _run_in(self, memory: Memory, arrays: Sequence[Any]) -> int:
-        if self._call is not None and not self.layout.is_shared:
-            status: int = self._call(memory.address, *arrays)
-            return status
-        self._fill(memory.address, *arrays)
+    def _run_in(self, memory: Memory, given: Sequence[Any], results: Sequence[Any], held: Held) -> int:
+        if memory.filled == held.number and IS_READABLE:
+            self._update(memory.address, *given, *results)
+        else:
+            memory.filled = -1
+            self._fill(memory.address, *given, *held.read, *results, *held.written)
+            memory.filled = held.number
+        memory.status.value = 0  # Ctrl-C may have kept the last run's from being read
         pool.run(self.program, memory.address, self.threads)
-        status, memory.status.value = memory.status.value, 0
-        return status
+        return memory.status.value
 
 
 def _fill_slowly(table: int, *arrays: Any) -> None:
@@ -132,28 +170,29 @@ class Memory:
             self._table[slot] = constant.ctypes.data
         self.address: Final = ctypes.addressof(self._table)
         self.status: Final = ctypes.c_int64.from_address(start)
+        #: Number of the states' arrays whose addresses the table has; none yet.
+        self.filled = -1
 
 
 # --- building ---------------------------------------------------------------------------------------------------------
 
 
-def native(program: Program, states: Mapping[int, int], name: str, *, fast: bool = False) -> Native:
-    """Machine code of a program, from the cache if it was made before."""
+def native(program: Program, states: Mapping[int, int], name: str, *, fast: bool = False, lasting: int = 0) -> Native:
+    """Machine code of a program, from the cache if it was made before; the arguments are those of `stages`."""
     threads = num_threads()
-    slots = len(program.inputs) + len(program.outputs)
-    key = _key(program, states, threads, fast)
+    places = Places.of(program, states, lasting)
+    key = _key(program, states, threads, fast, lasting)
     objects = ObjectCache()
     kept = objects.get(key)
     if kept is not None:
-        code, layout, constants = _unpacked(kept)
-        return Native(code, layout, constants, slots)
+        return Native(*_unpacked(kept), places)
     begin = time.perf_counter()
-    emitted = stages(program, states, threads, fast=fast).emitted
+    emitted = stages(program, states, threads, fast=fast, lasting=lasting).emitted
     code = object_code(emitted.module)
     layout = Layout(emitted.schedule.arena, threads, emitted.is_shared)
     constants = [c.content for c in emitted.schedule.constants]
     objects.put(key, _packed(code, layout, constants), {"name": name, "seconds": round(time.perf_counter() - begin, 3)})
-    return Native(code, layout, constants, slots)
+    return Native(code, layout, constants, places)
 
 
 @cache
@@ -165,22 +204,22 @@ def _own_digest() -> bytes:
     return digest.digest()
 
 
-def _key(program: Program, states: Mapping[int, int], threads: int, fast: bool) -> bytes:
+def _key(program: Program, states: Mapping[int, int], threads: int, fast: bool, lasting: int) -> bytes:
     """Everything that the code depends on."""
-    about = (_FORMAT, adjoint.__version__, *machine(), BEHIND_HEAD, threads, fast, sorted(states.items()))
+    about = (_FORMAT, adjoint.__version__, *machine(), BEHIND_HEAD, threads, fast, lasting, sorted(states.items()))
     digest = hashlib.sha256("\n".join(map(str, about)).encode())
     digest.update(_own_digest())
     digest.update(str(program).encode())
     for value in program.values:
         if value.content is not None:
-            digest.update(np.ascontiguousarray(value.content))
+            digest.update(np.ascontiguousarray(value.content).data)
     return digest.digest()
 
 
 def _packed(code: bytes, layout: Layout, constants: Sequence[Any]) -> bytes:
     from safetensors.numpy import save
 
-    arrays = {"code": np.frombuffer(code, np.uint8), "layout": np.array(layout, np.int64)}
+    arrays: dict[str, Any] = {"code": np.frombuffer(code, np.uint8), "layout": np.array(layout, np.int64)}
     return save(arrays | {f"constant {i}": np.ascontiguousarray(c) for i, c in enumerate(constants)})
 
 

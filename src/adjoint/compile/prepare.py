@@ -7,7 +7,7 @@ shape alone), products have matrices for operands, and nothing is computed on mo
 from __future__ import annotations
 
 from math import prod
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -21,6 +21,13 @@ SLICE: Final = 8192
 #: A reduction over fewer rows than this is too few pieces of work, so its lanes are sliced.
 FEW_ROWS: Final = 8
 ELEMENTWISE: Final = frozenset((*UNARY, *BINARY, *COMPARISONS, "where", "cast", "copied"))
+
+
+def nothing_computed(builder: Builder, value: Value) -> Value | None:
+    """What has no elements is known now."""
+    if value.abstract.size or not value.inputs:
+        return None
+    return builder.constant(np.empty(value.shape, value.dtype))
 
 
 def implicit_broadcast(builder: Builder, value: Value) -> Value | None:
@@ -152,8 +159,8 @@ def places_last(builder: Builder, value: Value) -> Value | None:
 
 
 def nothing_reduced(builder: Builder, value: Value) -> Value | None:
-    """A reduction or product over no elements: the number that it starts from, everywhere."""
-    if value.abstract.size == 0 or value.kind not in (*REDUCTIONS, "matmul") or not value.inputs:
+    """A reduction, product or sum of rows over no elements: the number that it starts from, everywhere."""
+    if value.kind not in (*REDUCTIONS, "matmul", "scatter", "unslice") or value.abstract.size == 0:
         return None
     if all(x.abstract.size for x in value.inputs):
         return None
@@ -167,6 +174,7 @@ def _repeated(builder: Builder, content: int, abstract: Abstract) -> Value:
 
 
 NORMAL: Final[tuple[Rule, ...]] = (
+    nothing_computed,
     nothing_reduced,
     implicit_broadcast,
     relu_mask,

@@ -1,8 +1,9 @@
 """Results of compiled functions that get gradients.
 
-A result that depends on trainable parameters is a node whose inputs are these parameters, and whose rule runs the
-compiled gradient: traced when a backward pass first comes here. The node holds the arrays that the parameters had in
-the call, so a later assignment does not change what it stands for.
+A result that depends on trainable parameters, or on Tensors from outside the function, is a node whose inputs these are
+(its sources). Its rule runs the compiled gradient of the trace that the result came from, made when a backward pass
+first comes here. The node holds the arrays that arguments and states had in the call, so a later assignment does not
+change what it stands for, nor do settings that were changed since.
 """
 
 from __future__ import annotations
@@ -12,60 +13,69 @@ from typing import Any, Final
 
 import numpy as np
 
+from adjoint.abstract import Abstract
 from adjoint.compile.lower import lower
 from adjoint.compile.segments import runnable
-from adjoint.compile.trace import trace
+from adjoint.compile.trace import Recorder, Traced
+from adjoint.errors import GradientError
 from adjoint.leaves import State
 from adjoint.paths import gradients
-from adjoint.tensor import Rule, Tensor, add_to_slot
-from adjoint.transforms import flatten
-
-Function = Callable[..., Any]
+from adjoint.recording import mode
+from adjoint.tensor import LEAF, Constant, Rule, Tensor, add_to_slot, new, record
 
 
 class Pullback:
-    """The gradient of one result of a function with respect to the parameters that it reads, compiled."""
+    """The gradient of one result of a trace with respect to its sources, compiled."""
 
-    def __init__(self, f: Function, place: int, parameters: Sequence[State], numbers: Sequence[Any], g: Any) -> None:
-        def pullback(*args: Any) -> list[Any]:
-            reads = [p.read() for p in parameters]
-            outputs, _ = flatten(f(*args[:-1]))
-            found = gradients([outputs[place]], [args[-1]], reads, True)
-            return [np.zeros(p.shape, p.dtype) if g is None else g for p, g in zip(parameters, found, strict=True)]
-
-        traced = trace(pullback, [*numbers, g])
-        program = lower(traced)
-        self._states: Final = tuple(traced.states)
-        self._known: Final = [None if isinstance(x, Tensor) else x for x in traced.outputs]
+    def __init__(self, traced: Traced, output: Tensor, sources: Sequence[Tensor], name: str) -> None:
+        with mode(trace=Recorder(), record=True):
+            upstream: Tensor = record(new(Constant), LEAF, Abstract.of(output._value), ())
+            inputs = [traced.states[x] if isinstance(x, State) else x for x in sources]
+            found = [0.0 if g is None else g for g in gradients([output], [upstream], inputs, True)]
+        own = traced._replace(inputs=(*traced.inputs, upstream), outputs=tuple(found), assigned={})
+        program = lower(own)
+        self._sources: Final = tuple(sources)
+        self._known: Final = [None if isinstance(g, Tensor) else g for g in found]
+        self._upstream: Final = Abstract.of(output._value)
         self._returned: Final = [(x.shape, x.dtype) for x in program.outputs]
-        self._run: Final = runnable(program, {}, getattr(f, "__name__", "function") + " (gradient)").run
+        self._run: Final = runnable(program, {}, f"{name} (gradient)").run
 
-    def __call__(self, numbers: Sequence[Any], held: dict[State, Any], g: Any) -> list[Any]:
-        """Gradients for the values that the states had in the call."""
+    def __call__(self, numbers: Sequence[Any], held: Sequence[Any], g: Any) -> list[Any]:
+        """Gradients for the values that arguments and states had in the call."""
         made = [np.empty(shape, dtype) for shape, dtype in self._returned]
-        states = [held[s] if s in held else np.asarray(s._value) for s in self._states]
-        self._run([*numbers, np.ascontiguousarray(g), *states, *made])
+        arriving = np.array(np.broadcast_to(g, self._upstream.shape), self._upstream.dtype, order="C")
+        if self._run([*numbers, arriving, *held, *made]):
+            raise GradientError("backward: a check of indices or labels failed, which had passed in the forward pass")
         supply = iter(made)
-        return [next(supply) if known is None else known for known in self._known]
+        found = [next(supply) if known is None else known for known in self._known]
+        return [_like(x, g) for x, g in zip(self._sources, found, strict=True)]
+
+
+def _like(source: Tensor, g: Any) -> Any:
+    """A gradient as its Tensor holds its value."""
+    if type(source._value) is float:
+        return float(g)
+    return g if np.shape(g) == source.shape else np.array(np.broadcast_to(g, source.shape), source.dtype)
 
 
 class CallRule(Rule):
     """How a result of one call sends its gradient on."""
 
-    __slots__ = ("held", "numbers", "parameters", "pullback")
+    __slots__ = ("held", "numbers", "pullback")
 
     def __init__(
-        self, pullback: Callable[[Any], Pullback], parameters: tuple[State, ...], numbers: Any, held: dict[State, Any]
+        self, pullback: Callable[[], Pullback], sources: Sequence[Tensor], numbers: Sequence[Any], held: Sequence[Any]
     ) -> None:
-        super().__init__(None, (True,) * len(parameters), _to_parameters)
+        self.op = None
+        self.active = (True,) * len(sources)
+        self.pull = _to_sources
         self.pullback = pullback
-        self.parameters = parameters
         self.numbers = numbers
         self.held = held
 
 
-def _to_parameters(node: Tensor, g: Any) -> None:
+def _to_sources(node: Tensor, g: Any) -> None:
     rule: Any = node._rule
-    found = rule.pullback(g)(rule.numbers, rule.held, g)
-    for parameter, gradient in zip(rule.parameters, found, strict=True):
-        add_to_slot(parameter, gradient)
+    found = rule.pullback()(rule.numbers, rule.held, g)
+    for source, gradient in zip(node._inputs, found, strict=True):
+        add_to_slot(source, gradient)

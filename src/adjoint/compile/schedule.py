@@ -38,7 +38,7 @@ class Schedule(NamedTuple):
     arena: int
     constants: tuple[Value, ...]
     slots: int
-    scratch: Mapping[Group, Place]
+    scratch: Mapping[Group, range]  # bytes of the arena
 
 
 def schedule(groups: Groups, shared: Mapping[int, int], scratch_of: Mapping[Group, int]) -> Schedule:
@@ -93,7 +93,7 @@ def _in_place(groups: Groups, writer: Group, new: Value, old: Value) -> bool:
 
 def _in_order(groups: Groups) -> list[Group]:
     """Groups so that each comes after what it needs; checks of labels as early as they can."""
-    order: dict[Group, None] = {}
+    order, opened = dict[Group, None](), set[Group]()
     first = sorted(groups.all, key=lambda g: (g.kind != "check_labels", g.values[0].number))
     for start in first:
         stack = [start]
@@ -101,6 +101,8 @@ def _in_order(groups: Groups) -> list[Group]:
             group = stack[-1]
             waiting = [g for g in group.needs if g not in order]
             if waiting:
+                assert group not in opened, f"groups that need each other in a circle: {group}"
+                opened.add(group)
                 stack += waiting
             else:
                 stack.pop()
@@ -114,10 +116,10 @@ def _arena(
     places: dict[Value, Place],
     copies: Sequence[Copy],
     scratch_of: Mapping[Group, int],
-) -> tuple[int, dict[Group, Place]]:
+) -> tuple[int, dict[Group, range]]:
     """Places in the arena for what is neither given nor returned: memory is used again after its last reader."""
     last = _last_uses(groups, order, copies)
-    memory, scratch = _Memory(), dict[Group, Place]()
+    memory, scratch = _Memory(), dict[Group, range]()
     ending: dict[int, list[tuple[int, int]]] = {}
     for now, group in enumerate(order):
         for value in groups.stored(group):
@@ -126,8 +128,9 @@ def _arena(
                 places[value] = Place(0, memory.take(size))
                 ending.setdefault(last[value], []).append((places[value].offset, size))
         if size := scratch_of.get(group, 0):
-            scratch[group] = Place(0, memory.take(size))
-            ending.setdefault(now, []).append((scratch[group].offset, size))
+            start = memory.take(size)
+            scratch[group] = range(start, start + size)
+            ending.setdefault(now, []).append((start, size))
         for offset, size in ending.pop(now, []):
             memory.give_back(offset, size)
     return memory.top, scratch

@@ -6,16 +6,18 @@ then put where they belong: an error in an eager segment leaves every state as i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from adjoint.compile.kernels.elements import is_native
+from adjoint.compile.buffers import NOTHING, Held, store
+from adjoint.compile.kernels.elements import UnsupportedError, in_memory, is_native
 from adjoint.compile.native import Native, native
 from adjoint.compile.prepare import ELEMENTWISE
 from adjoint.compile.program import MEANING, Builder, Program, Value
 from adjoint.compile.simplify import copied
+from adjoint.errors import AdjointError
 
 
 class Segment(NamedTuple):
@@ -46,8 +48,21 @@ def split(program: Program) -> list[Step]:
 
 
 def _is_eager(value: Value) -> bool:
-    """Whether NumPy must compute it: an op without primitives, or a primitive without native code for its dtype."""
-    return value.kind == "eager" or (value.kind in ELEMENTWISE and not is_native(value))
+    """Whether NumPy must compute it: an op without primitives, or a primitive without native code for its dtypes."""
+    if value.kind in ("input", "constant"):
+        return False
+    if value.kind == "eager" or (value.kind in ELEMENTWISE and not is_native(value)):
+        return True
+    return not all(_has_code(x.dtype) for x in (value, *value.inputs))
+
+
+def _has_code(dtype: np.dtype[Any]) -> bool:
+    """Whether native code can hold numbers of a dtype: not float16, nor NumPy's long double."""
+    try:
+        in_memory(dtype)
+    except UnsupportedError:
+        return False
+    return True
 
 
 def _segment(program: Program, stage: dict[Value, int], members: list[Value]) -> Segment | None:
@@ -73,31 +88,46 @@ class Segmented:
     def __init__(self, program: Program, name: str, *, fast: bool) -> None:
         self.program: Final = program
         self.steps: Final = split(program)
-        self._native: Final = {s.gives: native(s.program, {}, name, fast=fast) for s in self.steps if isinstance(s, Segment)}
+        self._native: Final = {
+            s.gives: native(s.program, {}, name, fast=fast) for s in self.steps if isinstance(s, Segment)
+        }
 
-    def run(self, arrays: Sequence[Any]) -> int:
-        """Run on the arrays of all inputs and outputs; not 0 if a check failed, and nothing was assigned then."""
-        program = self.program
-        held: dict[Value, Any] = dict(zip(program.inputs, arrays, strict=False))
-        held |= {v: v.content for v in program.values if v.kind == "constant"}
+    def run(self, given: Sequence[Any], results: Sequence[Any] = (), held: Held = NOTHING) -> int:
+        """Run as `Native.run` does. An error of an eager primitive is a failed check, too: the function that was
+        compiled will raise it, in its own words.
+        """
+        arrays = [*given, *held.read, *results, *held.written]
+        count = len(self.program.inputs)
+        try:
+            found = self._computed(arrays[:count])
+        except (AdjointError, ValueError, IndexError, ArithmeticError):
+            return 1
+        if found is None:
+            return 1
+        store(arrays[count:], found)
+        return 0
+
+    def _computed(self, given: Sequence[Any]) -> list[Any] | None:
+        """All outputs, in arrays of their own; None if a check failed."""
+        known: dict[Value, Any] = dict(zip(self.program.inputs, given, strict=True))
+        known |= {v: v.content for v in self.program.values if v.kind == "constant"}
         for step in self.steps:
             if isinstance(step, Value):
                 with np.errstate(all="ignore"):
-                    result = MEANING[step.kind](*(held[x] for x in step.inputs), **step.params)
-                held[step] = np.ascontiguousarray(result, step.dtype).reshape(step.shape)
+                    result = MEANING[step.kind](*(known[x] for x in step.inputs), **step.params)
+                known[step] = np.ascontiguousarray(result, step.dtype).reshape(step.shape)
                 continue
-            given = [np.empty(x.shape, x.dtype) for x in step.gives]
-            if status := self._native[step.gives].run([*(held[x] for x in step.takes), *given]):
-                return status
-            held |= dict(zip(step.gives, given, strict=True))
-        results = [np.array(held[x]) for x in program.outputs]
-        for array, result in zip(arrays[len(program.inputs) :], results, strict=True):
-            array[...] = result
-        return 0
+            made = [np.empty(x.shape, x.dtype) for x in step.gives]
+            if self._native[step.gives].run([*(known[x] for x in step.takes), *made]):
+                return None
+            known |= dict(zip(step.gives, made, strict=True))
+        return [np.array(known[x]) for x in self.program.outputs]
 
 
-def runnable(program: Program, states: dict[int, int], name: str, *, fast: bool = False) -> Native | Segmented:
+def runnable(
+    program: Program, states: Mapping[int, int], name: str, *, fast: bool = False, lasting: int = 0
+) -> Native | Segmented:
     """The program as native code; in segments if it has primitives that only NumPy computes."""
-    if any(_is_eager(v) for v in program.values):
+    if any(_is_eager(v) for v in program.values) or not all(_has_code(x.dtype) for x in program.inputs):
         return Segmented(program, name, fast=fast)
-    return native(program, states, name, fast=fast)
+    return native(program, states, name, fast=fast, lasting=lasting)

@@ -35,7 +35,8 @@ class Columns:
     def emit(self) -> None:
         """Write the kernel."""
         nest, group = self.nest, self.group
-        assert group.lane is not None and group.reduced is not None
+        assert group.lane is not None
+        assert group.reduced is not None
         nest.lane, nest.lanes = group.lane, lanes_for(group.values)
         vectors = min(_VECTORS if group.cost <= _SIMPLE else 1, -(-group.lane.size // nest.lanes))
         chunks = -(-group.lane.size // (vectors * nest.lanes))
@@ -55,7 +56,8 @@ class Columns:
     def _emit_item(self, item: Any, starts: list[Any], piece: Any) -> None:
         """The running results of a few vectors, then what follows from them."""
         nest, group = self.nest, self.group
-        assert group.lane is not None and group.reduced is not None
+        assert group.lane is not None
+        assert group.reduced is not None
         entry, size = nest.levels[0], group.lane.size
         ragged = bool(size % (len(starts) * nest.lanes))
         masks = [loops.lane_mask(item, nest.lanes, item.sub(i64(size), start)) if ragged else None for start in starts]
@@ -80,8 +82,7 @@ class Columns:
             nest.levels = [entry, level]
             for value, x in zip(self.reductions, held, strict=True):
                 nest.know(value, group.members[value], x)
-            for value in self.stores:
-                nest.store(value, group.members[value])
+            nest.store(self.stores)
 
     def _first(self, value: Value) -> Any:
         dtype = value.inputs[0].dtype

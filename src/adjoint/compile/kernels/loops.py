@@ -121,9 +121,7 @@ def lane_mask(builder: Any, lanes: int, valid: Any) -> Any:
         bits = ir.IntType(1)
         return ir.Constant(ir.VectorType(bits, lanes), [ir.Constant(bits, int(i < valid)) for i in range(lanes)])
     kind = ir.VectorType(I32, lanes)
-    first = builder.insert_element(
-        ir.Constant(kind, ir.Undefined), builder.trunc(valid, I32), ir.Constant(I32, 0)
-    )
+    first = builder.insert_element(ir.Constant(kind, ir.Undefined), builder.trunc(valid, I32), ir.Constant(I32, 0))
     every = builder.shuffle_vector(first, first, ir.Constant(kind, None))
     return builder.icmp_signed("<", counted(kind), every)
 
@@ -178,7 +176,9 @@ def store(builder: Any, dtype: Dtype, value: Any, pointer: Any, mask: Any = None
     if mask is None:
         builder.store(value, pointer, align=dtype.itemsize)
         return
-    function = declared(builder, f"llvm.masked.store.{_name(value.type)}.p0", VOID, [value.type, POINTER, I32, mask.type])
+    function = declared(
+        builder, f"llvm.masked.store.{_name(value.type)}.p0", VOID, [value.type, POINTER, I32, mask.type]
+    )
     builder.call(function, [value, pointer, ir.Constant(I32, dtype.itemsize), mask])
 
 

@@ -7,7 +7,7 @@ in; its instructions go there, once. What has the lane among its axes is a vecto
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from adjoint.compile.access import Axes, Axis, View, lowered, operand_axes, view
@@ -95,9 +95,17 @@ class Nest:
         return tuple(None if stride == 0 else a for a, stride in zip(axes, strides, strict=True))
 
     def _level(self, x: Value, axes: Axes) -> int:
-        """The innermost loop that an axis runs in; at least the first for a member, which may follow from a reduction."""
-        least = 1 if view(x).base in self.group.members and len(self.levels) > 1 else 0
+        """The innermost loop that an axis runs in; at least the first for a member and what is computed from one, since
+        they may follow from a reduction.
+        """
+        least = 1 if len(self.levels) > 1 and self._follows(view(x).base) else 0
         return max((self.level_of.get(a, 0) for a in axes if a is not None), default=least) or least
+
+    def _follows(self, base: Value) -> bool:
+        """Whether a value is a member or is computed here from one."""
+        if base in self.group.members:
+            return True
+        return base in self.groups.inlined and any(x in self.group.members for x in self.groups.sources(base))
 
     def _is_computed(self, x: Value) -> bool:
         """Whether the value is made here, not read from memory."""
@@ -120,7 +128,7 @@ class Nest:
     def _computed(self, x: Value, axes: Axes, level: Level) -> Any:
         if x.kind == "iota":
             return self._counted(axes[x.params["axis"]], level.builder)
-        assert x.kind not in ROW_REDUCTIONS and x.kind != "matmul", f"{x} is asked for before it is ready"
+        assert x.kind not in (*ROW_REDUCTIONS, "matmul"), f"{x} is asked for before it is ready"
         operands = [self.value(o, operand_axes(axes, o.shape)) for o in x.inputs]
         if self.lane is not None and self.lane in axes:
             operands = [self.widened(o, level.builder) for o in operands]
@@ -173,11 +181,14 @@ class Nest:
             return loops.load(builder, dtype, pointer, self.lanes, self.mask)
         return loops.gather(builder, dtype, pointer, stride, self.lanes, self.mask)
 
-    def store(self, x: Value, axes: Axes) -> None:
-        """The value to its place in memory, at the innermost loop that it belongs to."""
-        made = self.value(x, axes)
-        builder = self.levels[self._level(x, axes)].builder
-        self.put(view(x), x.dtype, axes, made, builder)
+    def store(self, values: Iterable[Value]) -> None:
+        """Members to their places in memory, each at the innermost loop that it belongs to.
+
+        All are computed before the first is stored, since that may be a state which another one reads the old value of.
+        """
+        made = [(x, self.group.members[x], self.value(x, self.group.members[x])) for x in values]
+        for x, axes, content in made:
+            self.put(view(x), x.dtype, axes, content, self.levels[self._level(x, axes)].builder)
 
     def put(self, place: View, dtype: Any, axes: Axes, made: Any, builder: Any) -> None:
         """Something to the elements of a view."""
@@ -186,8 +197,6 @@ class Nest:
             along = place.strides[place.base.params["axis"][0]]
             offset = loops.times(builder, self.pieces, along)
             pointer = loops.at(builder, pointer, offset, elements.in_memory(dtype))
-        if stride == 0 and self.lane in axes and self.lanes:  # a lane of one element
-            made = builder.extract_element(self.widened(made, builder), ir.Constant(ir.IntType(32), 0))
         if stride == 0:
             loops.store(builder, dtype, made, pointer)
         elif stride == 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from adjoint.compile.access import Axes, View, view
+from adjoint.compile.kernels import elements
 from adjoint.compile.kernels.loops import I64, Loop, Part, i64
 from adjoint.compile.kernels.nest import Level, Nest
 from adjoint.compile.llvm import ir
@@ -14,7 +15,8 @@ from adjoint.compile.program import Value
 
 
 def product_of(value: Value) -> Product:
-    """Shapes and strides of a product."""
+    """Shapes and strides of a product; raises `UnsupportedError` for dtypes that have no native code."""
+    elements.in_register(value.dtype)
     a, b = (view(x) for x in value.inputs)
     *batch, m, n = value.shape
     return Product(
@@ -63,8 +65,8 @@ def _first_element(nest: Nest, x: Value) -> Any:
 
 def _epilogue(nest: Nest, builder: Any, place: tuple[Any, ...], vector: Any, mask: Any) -> None:
     """What becomes of a vector of the product: the members of the group, and what is stored."""
-    heart, members = nest.group.values[0], nest.group.members
-    axes = members[heart]
+    heart = nest.group.values[0]
+    axes = nest.group.members[heart]
     nest.lane, nest.lanes, nest.mask = axes[-1], vector.type.count, mask
     if nest.lane is None:  # one column: the vector's first element is all there is
         nest.lanes, nest.mask = 0, None
@@ -75,5 +77,4 @@ def _epilogue(nest: Nest, builder: Any, place: tuple[Any, ...], vector: Any, mas
         if axis is not None:
             nest.index[axis], nest.level_of[axis] = index, 1
     nest.levels[-1].known[heart, axes] = vector
-    for value in nest.groups.stored(nest.group):
-        nest.store(value, members[value])
+    nest.store(nest.groups.stored(nest.group))

@@ -16,7 +16,7 @@ from typing import Any, Final
 from adjoint.compile.access import Axes, Axis, view
 from adjoint.compile.fuse import COST, ROW_REDUCTIONS, operand_axes_of
 from adjoint.compile.kernels import elements, loops
-from adjoint.compile.kernels.loops import I64, Loop, Part, i64
+from adjoint.compile.kernels.loops import I64, POINTER, Loop, Part, i64
 from adjoint.compile.kernels.nest import Level, Nest, lanes_for, uniform
 from adjoint.compile.llvm import ir
 from adjoint.compile.prepare import SLICE
@@ -67,15 +67,16 @@ class Rows:
         """A group of single numbers: the first part computes them."""
         level = self.nest.levels[0]
         with level.builder.if_then(level.builder.icmp_unsigned("==", self.part.index, i64(0))):
-            for value in self.stores:
-                self.nest.store(value, self.group.members[value])
+            self.nest.store(self.stores)
 
     def _flatten(self) -> None:
         """Join the lane with the axes before it as long as every access allows it, and cut it into slices."""
         accesses = self._accesses()
         while self.outer and accesses is not None:
             axis, lane = self.outer[-1], self.nest.lane
-            if any(_stride(axes, strides, axis) != _stride(axes, strides, lane) * self.extent for axes, strides in accesses):
+            if any(
+                _stride(axes, strides, axis) != _stride(axes, strides, lane) * self.extent for axes, strides in accesses
+            ):
                 break
             self.outer = self.outer[:-1]
             self.extent *= axis.size
@@ -120,14 +121,14 @@ class Rows:
         assert nest.lane is not None
         nest.index[nest.lane] = i64(0)
         nest.level_of[nest.lane] = 1
-        nest.mask = None if self.extent == nest.lanes else loops.lane_mask(nest.levels[1].builder, nest.lanes, self.extent)
+        nest.mask = (
+            None if self.extent == nest.lanes else loops.lane_mask(nest.levels[1].builder, nest.lanes, self.extent)
+        )
         for phase in range(max(self.phases.values(), default=0) + 1):
             for value in [v for v in self.reductions if self.phases[v] == phase]:
                 state = Running(nest, value)
                 self._finish(value, state.step(state.first()), state)
-        for value in self.stores:
-            if self._is_along(value):
-                nest.store(value, self.group.members[value])
+        nest.store(v for v in self.stores if self._is_along(v))
 
     def _emit_phase(self, phase: int, low: Any, high: Any) -> None:
         """One loop along the lane."""
@@ -148,8 +149,7 @@ class Rows:
         running = [Running(nest, v) for v in reductions]
         carried = [[loop.carry(first) for first in state.first()] for state in running]
         following = [state.step(held) for state, held in zip(running, carried, strict=True)]
-        for value in stores:
-            nest.store(value, self.group.members[value])
+        nest.store(stores)
         memories = {value: self._buffer(value) for value in kept}
         for value, memory in memories.items():
             nest.keep(value, self.group.members[value], memory)
@@ -167,9 +167,7 @@ class Rows:
 
     def _store_results(self) -> None:
         """What there is one of for each row, or each slice."""
-        for value in self.stores:
-            if not self._is_along(value):
-                self.nest.store(value, self.group.members[value])
+        self.nest.store(v for v in self.stores if not self._is_along(v))
 
     # --- what goes where ----------------------------------------------------------------------------------------------
 
@@ -201,6 +199,7 @@ class Rows:
         with builder.goto_entry_block():
             memory = builder.alloca(ir.ArrayType(elements.in_memory(value.dtype), count))
             memory.align = 64
+            memory.type = POINTER  # llvmlite's own is a typed pointer, which no other type may be stored to
         return memory
 
 
@@ -290,5 +289,7 @@ class Running:
 
 
 def _half(builder: Any, x: Any, start: int, lanes: int) -> Any:
-    places = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [ir.Constant(ir.IntType(32), start + i) for i in range(lanes)])
+    places = ir.Constant(
+        ir.VectorType(ir.IntType(32), lanes), [ir.Constant(ir.IntType(32), start + i) for i in range(lanes)]
+    )
     return builder.shuffle_vector(x, x, places)

@@ -1,0 +1,196 @@
+"""The order of groups and the places of values: nothing is overwritten while somebody will still read it."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.compile.harness import prepared
+from tests.compile.random_programs import programs
+
+from adjoint.abstract import Abstract
+from adjoint.compile.emit import emit
+from adjoint.compile.fuse import Groups
+from adjoint.compile.kernels.products import product_of
+from adjoint.compile.matmul import scratch_bytes
+from adjoint.compile.program import Builder
+from adjoint.compile.schedule import HEADER, _Memory, schedule
+
+FLOAT = np.dtype(np.float32)
+
+
+def planned(build, *shapes, states=None):
+    """The groups and the schedule of what `build(builder, *inputs)` makes."""
+    builder = Builder()
+    inputs = [builder.input(Abstract(shape, FLOAT)) for shape in shapes]
+    groups = Groups(prepared(builder.program(inputs, build(builder, *inputs))))
+    return groups, schedule(groups, states or {}, scratch(groups))
+
+
+def scratch(groups):
+    return {g: scratch_bytes(product_of(g.values[0]), 2) for g in groups.all if g.kind == "product"}
+
+
+def size_of(x):
+    return x.abstract.size * x.dtype.itemsize
+
+
+# --- order ------------------------------------------------------------------------------------------------------------
+
+
+def test_groups_come_after_what_they_need():
+    groups, plan = planned(
+        lambda b, x: [b.shaped("matmul", b.elementwise("exp", b.shaped("matmul", x, x)), x)], (16, 16)
+    )
+    assert [g.kind for g in plan.groups] == ["product", "product"]
+    assert set(plan.groups) == set(groups.all)
+
+
+def test_labels_are_checked_first():
+    def build(b, x, y):
+        exps = b.elementwise("exp", x)
+        labels = b.cast(y, np.int64)
+        checked = b.make("check_labels", (labels,), {"classes": 3, "what": "loss"}, labels.abstract)
+        return [exps, b.elementwise("multiply", checked, checked)]
+
+    _, plan = planned(build, (16, 16), (8,))
+    kinds = [g.kind for g in plan.groups]
+    assert kinds.index("check_labels") < max(i for i, g in enumerate(plan.groups) if g.values[0].kind == "exp")
+
+
+def test_groups_in_a_circle_are_an_error():
+    groups, _ = planned(lambda b, x: [b.shaped("matmul", b.elementwise("exp", x), x)], (16, 16))
+    first, second = groups.all
+    first.needs[second] = None
+    with pytest.raises(AssertionError, match="need each other in a circle"):
+        schedule(groups, {}, scratch(groups))
+
+
+# --- states -----------------------------------------------------------------------------------------------------------
+
+
+def turned(b, x):
+    return b.shaped("transpose", x, axes=(1, 0))
+
+
+@pytest.mark.parametrize(
+    ("build", "states", "copies"),
+    [
+        (lambda b, x, y: [b.elementwise("add", x, y)], {0: 0}, 0),
+        (lambda b, x, y: [b.elementwise("exp", x), b.shaped("matmul", x, y)], {0: 0}, 0),
+        (lambda b, x, y: [b.elementwise("exp", b.shaped("matmul", x, y))], {0: 1}, 1),
+        (lambda b, x, y: [b.elementwise("add", x, turned(b, x))], {0: 0}, 1),
+        (lambda b, x, y: [b.elementwise("subtract", x, b.reduce("sum", x, (1,)))], {0: 0}, 1),
+        (lambda b, x, y: [b.shaped("matmul", y, y), x], {0: 0, 1: 1}, 1),
+        (lambda b, x, y: [turned(b, y), turned(b, x)], {0: 0, 1: 1}, 2),
+    ],
+    ids=["update", "read by others", "read by its product", "transposed", "a row", "one each way", "exchanged"],
+)
+def test_a_new_state_is_written_in_place_unless_old_values_are_read_later(build, states, copies):
+    groups, plan = planned(build, (16, 16), (16, 16), states=states)
+    assert len(plan.copies) == copies
+    for copy in plan.copies:
+        assert plan.places[copy.source].slot == 0
+    assert set(plan.groups) == set(groups.all)
+
+
+def test_who_reads_the_old_value_comes_before_who_writes_the_new_one():
+    def build(b, x, y):
+        return [b.elementwise("exp", x), b.shaped("matmul", x, y)]
+
+    groups, plan = planned(build, (16, 16), (16, 16), states={0: 0})
+    assert [g.kind for g in plan.groups] == ["product", "rows"]
+    (new, _) = groups.program.outputs
+    assert plan.places[new] == plan.places[groups.program.inputs[0]]
+
+
+# --- memory -----------------------------------------------------------------------------------------------------------
+
+
+def test_memory_is_used_again():
+    def chain(b, x):
+        for _ in range(10):
+            x = b.elementwise("exp", b.shaped("matmul", x, x))
+        return [x]
+
+    _, plan = planned(chain, (64, 64))
+    assert plan.arena <= HEADER + 4 * 64 * 64 * 4 + 4096
+
+
+def test_what_is_given_and_returned_has_slots():
+    groups, plan = planned(lambda b, x: [b.elementwise("add", x, b.constant(np.arange(4, dtype=FLOAT)))], (4,))
+    (x,), (output,) = groups.program.inputs, groups.program.outputs
+    assert (plan.places[x].slot, plan.places[output].slot) == (1, 2)
+    assert [plan.places[c].slot for c in plan.constants] == [3]
+    assert plan.slots == 4
+
+
+def test_one_number_everywhere_is_no_memory():
+    _, plan = planned(lambda b, x: [b.elementwise("add", x, b.constant(np.ones(4, FLOAT)))], (4,))
+    assert plan.constants == ()
+
+
+def test_a_number_that_is_moved_is_memory():
+    def build(b, x):
+        return [b.shaped("concatenate", x, b.constant(np.ones(4, FLOAT)), axis=0)]
+
+    _, plan = planned(build, (4,))
+    assert len(plan.constants) == 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 5)), max_size=40))
+def test_stretches_of_memory_do_not_overlap(requests):
+    """Each request is given back so many requests later; what has not been is nobody else's."""
+    memory, held = _Memory(), []
+    for now, (size, lifetime) in enumerate(requests):
+        for end, offset, length in [h for h in held if h[0] == now]:
+            memory.give_back(offset, length)
+            held.remove((end, offset, length))
+        offset = memory.take(size)
+        assert offset % 64 == 0
+        held.append((now + 1 + lifetime, offset, size))
+        stretches = sorted((start, start + max(n, 1)) for _, start, n in held)
+        assert all(a[1] <= b[0] for a, b in pairwise(stretches))
+        assert HEADER <= stretches[0][0]
+        assert stretches[-1][1] <= memory.top
+
+
+@settings(max_examples=100, deadline=None)
+@given(programs(40))
+def test_values_that_live_at_once_do_not_overlap(drawn):
+    """Walk through the groups: what a group writes is not where anything lies that it or a later one reads."""
+    groups = Groups(prepared(drawn.program))
+    plan = schedule(groups, drawn.states, scratch(groups))
+    reads = [{x for v in g.values for x in groups.sources(v)} for g in plan.groups]
+    reads.append({copy.source for copy in plan.copies})
+    ends = {plan.places[x] for x in groups.program.outputs if x in plan.places}
+    written = set()
+    for now, group in enumerate(plan.groups):
+        assert all(x in written or x not in groups.of for x in reads[now] - set(group.members))
+        live = {x for later in reads[now:] for x in later if x in written and x not in group.members}
+        new = [(plan.places[v], size_of(v), v) for v in groups.stored(group)]
+        busy = [(plan.places[x], size_of(x), x) for x in live]
+        busy += [] if group not in plan.scratch else [(plan.scratch[group], 0, None)]
+        for place, size, value in new:
+            assert place.slot or HEADER <= place.offset <= plan.arena - size
+            for other, length, x in busy:
+                if x is not None and other.slot == place.slot == 0:
+                    assert place.offset + size <= other.offset or other.offset + length <= place.offset, (value, x)
+                elif x is None and place.slot == 0:
+                    assert place.offset + size <= other.start or other.stop <= place.offset, value
+        written.update(groups.stored(group))
+    assert len(ends) == len({x for x in groups.program.outputs if x in plan.places})
+
+
+# --- where the parts of a program meet --------------------------------------------------------------------------------
+
+
+def barriers(build, *shapes, threads=2):
+    """Barriers between kernels, those within them aside."""
+    builder = Builder()
+    inputs = [builder.input(Abstract(shape, FLOAT)) for shape in shapes]
+    emitted = emit(Groups(prepared(builder.program(inputs, build(builder, *inputs)))), {}, threads)
+    text = str(emitted.module)
+    body = text[text.index('@"program"') :]
+    return body[: body.index("\n}")].count("barrier"), emitted.is_shared
