@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from adjoint.errors import AdjointError, GradientError
+from adjoint.errors import AdjointError, GradientError, TraceError
 from adjoint.leaves import Parameter, State
 from adjoint.recording import Settings, here, tracing
+from adjoint.tensor import DROPPED, Tensor
 from adjoint.transforms import Parametrised
 from adjoint.vocabulary import ARRAYS, TENSORS
 
@@ -75,8 +76,13 @@ class Optimizer(Settings):
         fresh = [
             (path, p, g)
             for path, p in self.parameters.items()
-            if (g := p._grad) is not None and p._trainable and g is not used(path)
+            if (g := p._grad) is not None and g is not DROPPED and p._trainable and g is not used(path)
         ]
+        if trace is not None and not all(isinstance(g, Tensor) for _, _, g in fresh):
+            raise TraceError(
+                f"{type(self).__name__}.step: a gradient from outside would be the same at every call{here()}; "
+                "call loss.backward() inside the compiled function, too"
+            )
         if not fresh:
             raise GradientError(
                 f"{type(self).__name__}.step: no parameter has a new gradient{here()}; "

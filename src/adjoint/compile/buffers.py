@@ -11,9 +11,11 @@ is held elsewhere is left to its holders, and the state gets a new one.
 from __future__ import annotations
 
 import itertools
+import math
 import sys
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from operator import setitem
 from typing import Any, Final, NamedTuple
 
@@ -22,6 +24,9 @@ import numpy as np
 from adjoint.leaves import State
 
 _references: Final = sys.getrefcount
+_empty: Final = np.empty
+#: Bytes of a result that is worth using again.
+_LARGE: Final = 64 * 1024
 _next_number: Final = itertools.count(1).__next__
 
 
@@ -94,6 +99,41 @@ class Buffers:
         return held
 
 
+class Results:
+    """Arrays for results. Large ones that nobody holds any more are used again: new memory costs a page fault for every
+    4 kB, which can take longer than computing what stands there.
+    """
+
+    def __init__(self, kinds: Sequence[tuple[tuple[int, ...], Any]]) -> None:
+        self._kinds: Final = tuple(kinds)
+        self._spare: Final[dict[int, list[Any]]] = {
+            i: [] for i, (shape, dtype) in enumerate(kinds) if math.prod(shape) * dtype.itemsize >= _LARGE
+        }
+
+    def take(self) -> list[Any]:
+        """An array for each result."""
+        if not self._spare:
+            return [_empty(shape, dtype) for shape, dtype in self._kinds]
+        outputs = [None if i in self._spare else _empty(*kind) for i, kind in enumerate(self._kinds)]
+        for i, spare in self._spare.items():
+            with suppress(IndexError):  # none yet, or another thread has it
+                outputs[i] = spare.pop()
+            if outputs[i] is None or _holders_at(outputs, i) > _ALONE_IN_LIST:
+                shape, dtype = self._kinds[i]
+                outputs[i] = _empty(shape, dtype)
+        return outputs
+
+    def keep(self, outputs: Sequence[Any]) -> None:
+        """Remember large results, for when their holders have let go of them."""
+        for i, spare in self._spare.items():
+            if not spare:
+                spare.append(outputs[i])
+
+
+def _holders_at(arrays: list[Any], place: int) -> int:
+    return _references(arrays[place])
+
+
 def _most_holders(arrays: Sequence[Any]) -> int:
     most = 0
     for x in arrays:
@@ -145,5 +185,6 @@ def _alone_with_buffers() -> int:
     return _most_holders(buffers._bind().written)
 
 
+_ALONE_IN_LIST: Final = _holders_at([np.zeros(2)], 0)
 _ALONE_IN_STATE: Final = _holders_in(State(np.zeros(2)))
 _ALONE: Final = _alone_with_buffers()

@@ -71,6 +71,7 @@ class Groups:
     def __init__(self, program: Program) -> None:
         self.program: Final = program
         self.ends: Final = {view(x).base for x in program.outputs}
+        self._kept: Final = self.ends | set(_read_as_memory(program))
         self.all: list[Group] = []
         self.of: dict[Value, Group] = {}
         self.inlined: dict[Value, int] = {}  # with the operations that each takes
@@ -78,14 +79,13 @@ class Groups:
         for value in program.values:
             if value.kind not in GIVEN and view(value).base is value and value.abstract.size:
                 self._take(value)
-        for value in [x for x in self.inlined if x in self.ends]:  # labels that are returned
-            self._settle(value)
         self._find_readers()
         self._inline()
 
     def stored(self, group: Group) -> Iterator[Value]:
         """Values of a group that must lie in memory."""
-        return (value for value in group.values if value in self.ends or self.readers.get(value))
+        own = (value for value in group.values if self.of.get(value) is group)
+        return (value for value in own if value in self.ends or self.readers[value])
 
     def sources(self, value: Value) -> list[Value]:
         """What is read to compute a value: what its operands lie in, or are computed from by their readers."""
@@ -132,14 +132,10 @@ class Groups:
     # --- joining ------------------------------------------------------------------------------------------------------
 
     def _take(self, value: Value) -> None:
-        for x in value.inputs:
-            base = view(x).base
-            if base in self.inlined and not (_is_elementwise(value) and _passes(x, base)):
-                self._settle(base)
-        work = self._work(value)
+        work = None if value in self._kept else self._work(value)
         if value.kind == "check_labels":
             self._check(value)
-        elif work is not None and work <= _CHEAP * value.abstract.size and value not in self.ends:
+        elif work is not None and work <= _CHEAP * value.abstract.size:
             self.inlined[value] = work
         else:
             self._join(value, *(self._found(value) or _opened(value)))
@@ -163,15 +159,10 @@ class Groups:
         group.values.append(value)
         group.needs = {self.of[base]: None for base in self.sources(value) if base in self.of}
         self.all.append(group)
-        self.inlined[value] = value.abstract.size
-
-    def _settle(self, value: Value) -> None:
-        """Compute a value into memory after all, in a group of its own: what it reads is given, so no circle arises."""
-        del self.inlined[value]
-        readers = [g for g in self.all if any(value in self.sources(v) for v in g.values)]
-        self._join(value, *_opened(value))
-        for reader in readers:
-            reader.needs[self.of[value]] = None
+        if value in self._kept:
+            self._join(value, *_opened(value))
+        else:
+            self.inlined[value] = value.abstract.size
 
     def _join(self, value: Value, group: Group, axes: Axes) -> None:
         if group not in self.all:
@@ -284,6 +275,15 @@ class Groups:
             self.all.remove(group)
             for reader in self.all:
                 reader.needs.pop(group, None)
+
+
+def _read_as_memory(program: Program) -> Iterator[Value]:
+    """What is read otherwise than element by element, which its readers cannot compute for themselves."""
+    for value in program.values:
+        if view(value).base is value:
+            for x in value.inputs:
+                if not (_is_elementwise(value) and _passes(x, view(x).base)):
+                    yield view(x).base
 
 
 def _width(value: Value) -> int:

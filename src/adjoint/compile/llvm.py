@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from llvmlite import binding, ir
 
-__all__ = ["Library", "Machine", "constant", "ir", "machine", "object_code", "optimised"]
+__all__ = ["Library", "Machine", "constant", "ir", "machine", "object_code"]
 
 
 class Machine(NamedTuple):
@@ -50,12 +50,12 @@ def machine() -> Machine:
 
 
 @cache
-def _target(position_independent: bool) -> Any:
+def _target(position_independent: bool, effort: int = 2) -> Any:
     host = machine()
     target = binding.Target.from_triple(host.triple)
     if position_independent:
-        return target.create_target_machine(host.cpu, host.features, opt=2, reloc="pic", codemodel="small")
-    return target.create_target_machine(host.cpu, host.features, opt=2, jit=True)
+        return target.create_target_machine(host.cpu, host.features, opt=effort, reloc="pic", codemodel="small")
+    return target.create_target_machine(host.cpu, host.features, opt=effort, jit=True)
 
 
 def constant(kind: Any, value: Any) -> Any:
@@ -65,23 +65,34 @@ def constant(kind: Any, value: Any) -> Any:
     return ir.Constant(kind, value)
 
 
+def parsed(module: ir.Module | str) -> Any:
+    """IR text parsed and verified, for this machine."""
+    found = binding.parse_assembly(str(module))
+    found.triple = machine().triple
+    found.data_layout = str(_target(False).target_data)
+    found.verify()
+    return found
+
+
 def optimised(module: ir.Module | str) -> Any:
-    """IR text parsed, verified, and simplified by LLVM's own passes."""
-    parsed = binding.parse_assembly(str(module))
-    parsed.triple = machine().triple
-    parsed.data_layout = str(_target(False).target_data)
-    parsed.verify()
+    """The same, simplified by LLVM's own passes."""
+    found = parsed(module)
     options = binding.create_pipeline_tuning_options(speed_level=1)
     options.slp_vectorization = options.loop_vectorization = options.loop_interleaving = False
     options.loop_unrolling = False
     builder = binding.create_pass_builder(_target(False), options)
-    builder.getModulePassManager().run(parsed, builder)
-    return parsed
+    builder.getModulePassManager().run(found, builder)
+    return found
 
 
-def object_code(module: ir.Module | str, *, position_independent: bool = False) -> bytes:
-    """Machine code of a module as a relocatable object file."""
-    code: bytes = _target(position_independent).emit_object(optimised(module))
+def object_code(module: ir.Module | str, *, position_independent: bool = False, quick: bool = False) -> bytes:
+    """Machine code of a module as a relocatable object file.
+
+    Quick: without LLVM's own passes. Kernels have nothing that these would find (each value is computed once, at the
+    outermost loop where it can be), and compile in half the time to code as fast.
+    """
+    made = parsed(module) if quick else optimised(module)
+    code: bytes = _target(position_independent, 1 if quick else 2).emit_object(made)
     return code
 
 

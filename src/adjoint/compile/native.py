@@ -188,7 +188,7 @@ def native(program: Program, states: Mapping[int, int], name: str, *, fast: bool
         return Native(*_unpacked(kept), places)
     begin = time.perf_counter()
     emitted = stages(program, states, threads, fast=fast, lasting=lasting).emitted
-    code = object_code(emitted.module)
+    code = object_code(emitted.module, quick=True)
     layout = Layout(emitted.schedule.arena, threads, emitted.is_shared)
     constants = [c.content for c in emitted.schedule.constants]
     objects.put(key, _packed(code, layout, constants), {"name": name, "seconds": round(time.perf_counter() - begin, 3)})

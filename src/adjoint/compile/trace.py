@@ -60,6 +60,7 @@ class Recorder:
     def assign(self, state: State, value: Any) -> None:
         """From here on the State has this value, cast to its dtype."""
         before = self.read(state)
+        value = self.read(value) if isinstance(value, State) else value
         after = value if isinstance(value, Tensor) else leaf(plain_value(value, "assign"), None, Constant)
         if after.shape != before.shape:
             raise ShapeError(

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from adjoint.abstract import Abstract
-from adjoint.compile.buffers import Buffers, Held
+from adjoint.compile.buffers import Buffers, Held, Results
 from adjoint.compile.epochs import epochs
 from adjoint.compile.lower import lower
 from adjoint.compile.native import Native
@@ -69,6 +69,7 @@ class Variant:
         places = {state: i for i, state in enumerate(states)}
         assigned = [places[s] for s in written]
         self._buffers: Final = Buffers(states, assigned)
+        self._fresh: Final = Results(self.returned)
         self._assigns: Final = bool(assigned or traced.graded)
         pairs = {len(self._ends) + i: len(self.arguments) + place for i, place in enumerate(assigned)}
         self.native: Final = runnable(self.program, pairs, name, fast=fast, lasting=len(states))
@@ -96,7 +97,12 @@ class Variant:
 
     def run(self, numbers: Sequence[Any]) -> Run | None:
         """Results for arrays of the signature; None if a check failed."""
-        outputs = [_empty(shape, dtype) for shape, dtype in self.returned]
+        outputs = self._fresh.take()
+        run = self._run(numbers, outputs)
+        self._fresh.keep(outputs)
+        return run
+
+    def _run(self, numbers: Sequence[Any], outputs: list[Any]) -> Run | None:
         if self._assigns:
             with TURNS.assigning:
                 return self._updated(numbers, outputs)

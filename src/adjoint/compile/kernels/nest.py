@@ -85,14 +85,11 @@ class Nest:
 
     def _own(self, x: Value, axes: Axes) -> Axes:
         """The axes without those along which the value is the same."""
-        if x.kind == "iota":
+        if self._is_computed(x) and x.kind == "iota":
             return tuple(a if i == x.params["axis"] else None for i, a in enumerate(axes))
-        if self._is_computed(x):
+        if self._is_computed(view(x).base):
             return axes
-        strides = view(x).strides if not self._is_computed(view(x).base) else None
-        if strides is None:
-            return axes
-        return tuple(None if stride == 0 else a for a, stride in zip(axes, strides, strict=True))
+        return tuple(None if stride == 0 else a for a, stride in zip(axes, view(x).strides, strict=True))
 
     def _level(self, x: Value, axes: Axes) -> int:
         """The innermost loop that an axis runs in; at least the first for a member and what is computed from one, since
