@@ -37,7 +37,10 @@ class Abstract(NamedTuple):
 
     def specimen(self) -> Any:
         """The smallest value of this dtype and number of axes, to find out the dtype of a result."""
-        return self.dtype.type(1).item() if self.weak else np.ones((1,) * len(self.shape), self.dtype)[()]
+        if self.weak:
+            return self.dtype.type(1).item()
+        array = np.ones((1,) * len(self.shape), self.dtype)
+        return array if self.dtype.kind == "b" else array[()]  # a NumPy bool counts as Python's
 
     @property
     def ndim(self) -> int:

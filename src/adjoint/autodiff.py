@@ -270,7 +270,7 @@ def _held_gradients(root: Tensor) -> dict[Tensor, Any]:
     stack = [root]
     while stack:
         node = stack.pop()
-        if node._grad is not None:
+        if node._grad is not None and node._grad is not DROPPED:
             held[node] = node._grad
         for x in node._inputs:
             if (type(x) is Tensor or type(x) is Parameter) and x not in seen:

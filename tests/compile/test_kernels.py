@@ -451,6 +451,43 @@ def test_rows_that_are_one_row_are_added():
     runs(lambda b, v, i: b.shaped("scatter", b.shaped("broadcast", v, shape=(17, 3, 16)), i, size=2), x, indices)
 
 
+def test_what_is_read_as_memory_is_there_before_others_compute_it_themselves():
+    """A value that is read both element by element and as a whole, as is what it is computed from."""
+
+    def build(b, x, y):
+        numbers = b.cast(x, np.float32)
+        mask = b.elementwise("greater", numbers, b.constant(np.float32(0)))
+        padded = b.shaped("unslice", numbers, key=(slice(1, 18),), shape=(18,))
+        pairs = b.shaped("broadcast", mask, shape=(2, 17))
+        larger = b.elementwise("maximum", b.cast(mask, np.int8), y)
+        return [b.shaped("argmin", pairs, axis=None), b.cast(padded, np.float64), larger]
+
+    runs(build, RNG.integers(0, 3, 17).astype(np.uint16), RNG.integers(-3, 3, 17).astype(np.int8))
+
+
+def test_a_count_that_was_stored_is_read_where_it_was_stored():
+    """Each row reads its own numbers back, not those of the first row, which another part may be about to write."""
+
+    def build(b):
+        count = b.shaped("iota", shape=(100, 100, 17), axis=2)
+        powers = b.elementwise(
+            "exp", b.elementwise("subtract", x := b.cast(count, np.float32), b.reduce("max", x, (2,)))
+        )
+        padded = b.shaped("unslice", count, key=(slice(2, 102), slice(1, 101), slice(0, 17)), shape=(104, 103, 19))
+        return [padded, b.reduce("sum", powers, (2,))]
+
+    for _ in range(3):
+        runs(build)
+
+
+def test_an_operand_twice_in_a_chain_that_is_handed_over():
+    def build(b, x, i):
+        rows = b.shaped("broadcast", b.shaped("scatter", x, i, size=17), shape=(2, 17, 4))
+        return b.elementwise("square", b.elementwise("negative", rows))
+
+    runs(build, floats(2, 4), np.array([9, 6]))
+
+
 def test_what_is_inlined_may_follow_from_a_member():
     """A number that is computed from a result of its group cannot be computed before the loops of the group."""
 

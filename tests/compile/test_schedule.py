@@ -1,6 +1,6 @@
 """The order of groups and the places of values: nothing is overwritten while somebody will still read it."""
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -32,8 +32,10 @@ def scratch(groups):
     return {g: scratch_bytes(product_of(g.values[0]), 2) for g in groups.all if g.kind == "product"}
 
 
-def size_of(x):
-    return x.abstract.size * x.dtype.itemsize
+def stretches(plan, x):
+    """Bytes of the arena that a value takes, if it lies there."""
+    slot, start = plan.places[x]
+    return [] if slot else [range(start, start + x.abstract.size * x.dtype.itemsize)]
 
 
 # --- order ------------------------------------------------------------------------------------------------------------
@@ -83,7 +85,7 @@ def turned(b, x):
         (lambda b, x, y: [b.elementwise("add", x, turned(b, x))], {0: 0}, 1),
         (lambda b, x, y: [b.elementwise("subtract", x, b.reduce("sum", x, (1,)))], {0: 0}, 1),
         (lambda b, x, y: [b.shaped("matmul", y, y), x], {0: 0, 1: 1}, 1),
-        (lambda b, x, y: [turned(b, y), turned(b, x)], {0: 0, 1: 1}, 2),
+        (lambda b, x, y: [turned(b, y), turned(b, x)], {0: 0, 1: 1}, 1),
     ],
     ids=["update", "read by others", "read by its product", "transposed", "a row", "one each way", "exchanged"],
 )
@@ -152,7 +154,7 @@ def test_stretches_of_memory_do_not_overlap(requests):
         held.append((now + 1 + lifetime, offset, size))
         stretches = sorted((start, start + max(n, 1)) for _, start, n in held)
         assert all(a[1] <= b[0] for a, b in pairwise(stretches))
-        assert HEADER <= stretches[0][0]
+        assert stretches[0][0] >= HEADER
         assert stretches[-1][1] <= memory.top
 
 
@@ -164,33 +166,80 @@ def test_values_that_live_at_once_do_not_overlap(drawn):
     plan = schedule(groups, drawn.states, scratch(groups))
     reads = [{x for v in g.values for x in groups.sources(v)} for g in plan.groups]
     reads.append({copy.source for copy in plan.copies})
-    ends = {plan.places[x] for x in groups.program.outputs if x in plan.places}
     written = set()
     for now, group in enumerate(plan.groups):
         assert all(x in written or x not in groups.of for x in reads[now] - set(group.members))
         live = {x for later in reads[now:] for x in later if x in written and x not in group.members}
-        new = [(plan.places[v], size_of(v), v) for v in groups.stored(group)]
-        busy = [(plan.places[x], size_of(x), x) for x in live]
-        busy += [] if group not in plan.scratch else [(plan.scratch[group], 0, None)]
-        for place, size, value in new:
-            assert place.slot or HEADER <= place.offset <= plan.arena - size
-            for other, length, x in busy:
-                if x is not None and other.slot == place.slot == 0:
-                    assert place.offset + size <= other.offset or other.offset + length <= place.offset, (value, x)
-                elif x is None and place.slot == 0:
-                    assert place.offset + size <= other.start or other.stop <= place.offset, value
+        new = [stretch for v in groups.stored(group) for stretch in stretches(plan, v)]
+        new += [plan.scratch[group]] if group in plan.scratch else []
+        busy = [stretch for x in live for stretch in stretches(plan, x)]
+        assert all(a.start >= HEADER and a.stop <= plan.arena for a in new)
+        assert all(a.stop <= b.start or b.stop <= a.start for a, b in combinations(new, 2))
+        assert all(a.stop <= b.start or b.stop <= a.start for a in new for b in busy)
         written.update(groups.stored(group))
-    assert len(ends) == len({x for x in groups.program.outputs if x in plan.places})
 
 
 # --- where the parts of a program meet --------------------------------------------------------------------------------
 
 
+LARGE = (600, 600)
+
+
 def barriers(build, *shapes, threads=2):
-    """Barriers between kernels, those within them aside."""
+    """How often the parts meet between kernels."""
     builder = Builder()
     inputs = [builder.input(Abstract(shape, FLOAT)) for shape in shapes]
     emitted = emit(Groups(prepared(builder.program(inputs, build(builder, *inputs)))), {}, threads)
-    text = str(emitted.module)
-    body = text[text.index('@"program"') :]
-    return body[: body.index("\n}")].count("barrier"), emitted.is_shared
+    (program,) = [f for f in emitted.module.functions if f.name == "program"]
+    calls = [i.callee.name for block in program.blocks for i in block.instructions if i.opname == "call"]
+    assert calls[0] == "kernel_0"
+    return calls.count("adjoint.barrier")
+
+
+def test_parts_meet_where_one_reads_what_others_wrote():
+    assert barriers(lambda b, x: [b.shaped("matmul", b.elementwise("exp", x), x)], LARGE) == 1
+
+
+def test_parts_do_not_meet_between_kernels_that_have_nothing_in_common():
+    def build(b, x, y):
+        return [b.elementwise("exp", x), b.shaped("matmul", y, y), b.reduce("max", x, (1,))]
+
+    assert barriers(build, LARGE, LARGE) == 0
+
+
+def test_parts_meet_before_scratch_memory_is_used_for_something_else():
+    """The slices of the sum lie where the product packs its operands, and the sum over them comes after all."""
+
+    def build(b, x, y):
+        return [b.shaped("matmul", y, y), b.reduce("sum", x, (0,))]
+
+    assert barriers(build, LARGE, LARGE) == 2
+
+
+def test_parts_do_not_meet_in_a_small_program():
+    assert barriers(lambda b, x: [b.shaped("matmul", b.elementwise("exp", x), x)], (8, 8)) == 0
+
+
+def test_parts_do_not_meet_where_one_thread_runs_all():
+    assert barriers(lambda b, x: [b.shaped("matmul", b.elementwise("exp", x), x)], LARGE, threads=1) == 0
+
+
+def test_parts_meet_before_the_memory_of_one_value_is_used_for_another():
+    """The third product goes where the first one was, which the second one has read."""
+
+    def build(b, x):
+        for _ in range(4):
+            x = b.shaped("matmul", x, x)
+        return [x]
+
+    assert barriers(build, LARGE) == 3
+
+
+def test_parts_meet_around_each_check():
+    """Before they look, and before anyone can write to the status word again."""
+
+    def build(b, x, y, i):
+        places = b.cast(i, np.int64)
+        return [b.make("gather", (v, places), {}, Abstract((500, 600), FLOAT)) for v in (x, y)]
+
+    assert barriers(build, LARGE, LARGE, (500,)) == 4

@@ -98,7 +98,7 @@ def _rows(scores: Abstract, labels: Abstract) -> Abstract:
             softmax_cross_entropy,
             f"expected scores (n, classes) and n integer labels, got {scores.shape} and {labels.dtype} {labels.shape}",
         )
-    return Abstract(labels.shape, scores.dtype)
+    return Abstract(labels.shape, np.result_type(scores.dtype, np.exp(np.ones(1, scores.dtype))))
 
 
 def _pull(m: Any, g: Any, out: Any, scores: Any, labels: Any) -> Any:
