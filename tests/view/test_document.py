@@ -47,6 +47,22 @@ def test_the_lectures_circuit_as_columns():
     assert trace["contributions"] == [-4.0, -4.0, -4.0, 3.0]
 
 
+def test_local_gradients_are_known_before_a_backward_pass():
+    f = circuit()
+    (before,) = document(f)["traces"]
+    assert before["locals"] == [1.0, 1.0, -4.0, 3.0]
+    assert (before["contributions"], set(before["states"])) == ([None] * 4, {"unknown"})
+    f.backward()
+    assert document(f)["traces"][0]["locals"] == before["locals"]
+
+
+def test_an_input_without_a_gradient_has_no_local_gradient():
+    x, c = ad.tensor(3.0, name="x"), ad.constant(2.0, name="c")
+    assert document(c * x)["traces"][0]["locals"] == [None, 2.0]
+    assert document(x > 2.0)["traces"][0]["locals"] == [None]
+    assert document(ad.maximum(x, 3.0))["traces"][0]["locals"] == [0.0], "a tie with a constant"
+
+
 def test_the_contributions_of_a_branch_add_up_to_its_gradient():
     x, y = ad.tensor(3.0, name="x"), ad.tensor(2.0, name="y")
     f = x * x * y + ad.exp(x)

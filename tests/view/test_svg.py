@@ -182,7 +182,9 @@ def test_title_and_description_say_every_value_and_gradient():
     assert root.find(f"{SPACE}title").text == "Graph of 5 nodes from x, y, z to f"
     assert root.find(f"{SPACE}desc").text == (
         "x is -2, gradient -4. y is 5, gradient -4. z is -4, gradient 3. "
-        "q = x + y is 3, gradient -4. f = q × z is -12, gradient 1."
+        "q = x + y is 3, gradient -4. f = q × z is -12, gradient 1. "
+        "Add distributes: each input gets the upstream gradient. "
+        "Multiply swaps: each input gets upstream × the other input."
     )
     stopped = ET.fromstring(drawn(branches())).find(f"{SPACE}desc").text
     assert "c is 2, without a gradient: no path leads here." in stopped

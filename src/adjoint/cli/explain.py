@@ -14,6 +14,7 @@ The data, keys sorted, numbers that are not finite as the strings "inf", "-inf" 
     edges       in the order of the backward pass: node, input (ids), position, upstream, local (null where it
                 is no number per element), rule (what happens instead, in words, or null), product
     branches    for each value used more than once: node (id), terms, sum
+    patterns    for each op: what the lecture says about its gate (multiply swaps)
 """
 
 from __future__ import annotations
@@ -34,12 +35,17 @@ from rich.text import Text
 from adjoint.cli import HELP
 from adjoint.cli.evaluation import build, without_place
 from adjoint.cli.expression import parse
+from adjoint.cli.stepper import print_all, run
 from adjoint.cli.words import ColumnError
 from adjoint.errors import ExpressionError, GradientError
 from adjoint.paths import Edge, ledger
 from adjoint.tensor import Tensor
 from adjoint.view.digits import is_true, lines
-from adjoint.view.gates import caption, operation
+from adjoint.view.document import document
+from adjoint.view.formulas import rule
+from adjoint.view.gates import caption, operation, plain
+from adjoint.view.patterns import pattern
+from adjoint.view.steps import pages
 from adjoint.view.text import labels, precision, text
 
 SCHEMA: Final = "adjoint.explain/1"
@@ -125,6 +131,7 @@ def explanation(expression: str, bindings: Sequence[str]) -> dict[str, Any]:
         "nodes": [_node_data(answer, t) for t in answer.nodes],
         "edges": [_edge_data(answer, edge) for edge in answer.ledger],
         "branches": [_branch_data(answer, t, edges) for t, edges in answer.branches],
+        "patterns": patterns_of(answer),
     }
 
 
@@ -178,20 +185,14 @@ def _numbers(value: Any) -> Any:
 def rule_in_words(answer: Answer, edge: Edge) -> str:
     """How such an operation hands its upstream gradient on; ∂q is the gradient that arrives at q."""
     name = edge.node._rule.op.name if edge.node._rule.op else ""
-    inputs, upstream = answer.input_labels(edge.node), f"∂{answer.label(edge.node)}"
-    if name in ("matmul", "dot"):
-        other = inputs[1 - edge.position] or "constant"
-        return f"{upstream} · {other}ᵀ" if edge.position == 0 else f"{other}ᵀ · {upstream}"
-    words = {
-        "sum": f"{upstream} to every element",
-        "mean": f"{upstream} / {edge.input.size} to every element",
-        "max": f"{upstream} to the largest",
-        "min": f"{upstream} to the smallest",
-        "logsumexp": f"{upstream} × softmax",
-        "getitem": f"{upstream} to the elements taken, 0 to the others",
-        "transpose": f"({upstream})ᵀ",
-    }
-    return words.get(name, f"{upstream} through {name}")
+    upstream = f"∂{answer.label(edge.node)}"
+    return rule(name, edge.position, answer.input_labels(edge.node), upstream, edge.input.size)
+
+
+def patterns_of(answer: Answer) -> dict[str, str]:
+    """What the lecture says about each gate that hands a gradient on, by op, in the order of the backward pass."""
+    ops = dict.fromkeys(edge.node._rule.op.name for edge in answer.ledger if edge.node._rule.op is not None)
+    return {op: said for op in ops if (said := pattern(op)) is not None}
 
 
 # --- text for a terminal --------------------------------------------------------------------------------------------
@@ -233,7 +234,7 @@ def show(answer: Answer, console: Console, *, digits: int | None = None, ascii: 
     if answer.ledger:
         console.print()
         console.print(_backward(page))
-    for line in _sums(page):
+    for line in (*_sums(page), *_patterns(page)):
         console.print(line)
 
 
@@ -303,6 +304,27 @@ def _sums(page: Page) -> Iterator[Table | Text]:
         yield grid
 
 
+def _patterns(page: Page) -> Iterator[Text]:
+    """What the lecture says about the gates that occur."""
+    said = patterns_of(page.answer)
+    if said:
+        yield Text("\nwhat each gate does")
+    for each in said.values():
+        yield Text(plain(each, each) if page.ascii else each)
+
+
+def show_steps(answer: Answer, console: Console, *, digits: int | None = None, ascii: bool = False) -> None:
+    """Show the steps of the graph, by keys on a terminal, else one after the other."""
+    can_ask = console.is_terminal and sys.stdin.isatty()
+    color = console.is_terminal and not console.no_color
+    made = document(answer.output)
+    shown = pages(made, digits=digits, ascii=ascii, width=console.width if console.is_terminal else None, color=color)
+    if can_ask:
+        run(shown, console.file, color=color)
+    else:
+        print_all(shown, console.file, color=color)
+
+
 # --- the command ----------------------------------------------------------------------------------------------------
 
 
@@ -322,7 +344,10 @@ def writes_signs(stream: TextIO) -> bool:
 @click.option("--json", "as_json", is_flag=True, help="Print the same as data.")
 @click.option("--digits", type=click.IntRange(0, 12), help="Decimals; else as many as needed.")
 @click.option("--ascii", is_flag=True, help="Draw with ASCII characters only.")
-def explain(expression: str, bindings: tuple[str, ...], as_json: bool, digits: int | None, ascii: bool) -> None:
+@click.option("--step", "by_steps", is_flag=True, help="Show it gate by gate: . next, comma back, Home, End, q.")
+def explain(
+    expression: str, bindings: tuple[str, ...], as_json: bool, digits: int | None, ascii: bool, by_steps: bool
+) -> None:
     """Show the graph of EXPRESSION with values and gradients.
 
     BINDINGS give its variables values. Statements are separated by a semicolon; the last one is the output:
@@ -343,4 +368,5 @@ def explain(expression: str, bindings: tuple[str, ...], as_json: bool, digits: i
     console = Console(file=sys.stdout, highlight=False)
     if not console.is_terminal:
         console.width = PIPED_WIDTH
-    show(answer, console, digits=digits, ascii=ascii or not writes_signs(sys.stdout))
+    shown = show_steps if by_steps else show
+    shown(answer, console, digits=digits, ascii=ascii or not writes_signs(sys.stdout))

@@ -11,6 +11,7 @@ from adjoint.op import Op
 from adjoint.recording import Origin, Scope, decode_origin
 from adjoint.tensor import NO_PARAMS, Node, Tensor
 from adjoint.view.gates import caption, operation
+from adjoint.view.patterns import patterns
 from adjoint.view.text import labels
 
 STOPPING: Final = "stop_gradient"
@@ -57,12 +58,12 @@ class Columns:
         nodes = self.graph.nodes
         origins = [self._origin(t) for t in nodes]
         columns = {
-            "kind": [_kind(t) for t in nodes],
+            "kind": [kind_of(t) for t in nodes],
             "op": [self._op(t._rule.op) for t in nodes],
             "name": [t._name for t in nodes],
             "label": self.labels,
             "caption": [self._caption(t) for t in nodes],
-            "formula": [self._formula(t) for t in nodes],
+            "formula": [self.formula(t) for t in nodes],
             "shape": [list(t.shape) for t in nodes],
             "dtype": [str(t.dtype) for t in nodes],
             "module": [self._module(t._scope) for t in nodes],
@@ -84,7 +85,10 @@ class Columns:
         if op is None:
             return -1
         found = self.ops.find(op)
-        row = {"name": op.name, "elementwise": op.scalar, "stops": op.name == STOPPING}
+        row = {
+            **{"name": op.name, "elementwise": op.scalar, "stops": op.name == STOPPING},
+            "pattern": patterns(op.name),
+        }
         return self.ops.add(op, row) if found is None else found
 
     def _module(self, scope: Scope | None) -> int:
@@ -109,7 +113,8 @@ class Columns:
             self._captions[op] = caption(_node(t))
         return self._captions[op]
 
-    def _formula(self, t: Tensor) -> str:
+    def formula(self, t: Tensor) -> str:
+        """The operation of a node with its inputs by label; empty for a leaf."""
         if t._rule.op is None:
             return ""
         return operation(_node(t), [self.labels[self.place[id(x)]] if isinstance(x, Tensor) else "" for x in t._inputs])
@@ -135,7 +140,8 @@ def _node(t: Tensor) -> Node:
     return Node(t._rule.op, t._inputs, t._params, t.shape, t.dtype, None, "")
 
 
-def _kind(t: Tensor) -> str:
+def kind_of(t: Tensor) -> str:
+    """What a node is: "op", or one of the four kinds of leaves."""
     if t._rule.op is not None:
         return "op"
     source = t._inputs[0] if t._inputs and isinstance(t._inputs[0], State) else t

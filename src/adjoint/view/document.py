@@ -17,14 +17,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from adjoint.errors import DocumentError
 from adjoint.formats.atomic import write_atomically
 from adjoint.graph import Graph
 from adjoint.recording import here
 from adjoint.view.arrays import DETAILS, INLINE, entry_problem
 from adjoint.view.columns import Columns
+from adjoint.view.findings import findings
 from adjoint.view.recorded import trace_of
 from adjoint.view.schema import brief, problem
 from adjoint.view.subjects import graph_of
@@ -98,7 +97,7 @@ def document(
         "graph": columns.to_json(),
         "traces": [] if trace is None else [trace],
         "runs": [_run(title, series) for title, series in (runs or {}).items()],
-        "findings": _findings(graph) if trace is not None else [],
+        "findings": [] if trace is None else [finding.to_json() for finding in findings(columns)],
         "view": dict(view or {}),
     }
     return made
@@ -130,24 +129,6 @@ def _run(title: str, series: Mapping[str, Sequence[float]]) -> dict[str, Any]:
             if name != "seconds"
         },
     }
-
-
-def _findings(graph: Graph) -> list[dict[str, Any]]:
-    """The first node whose value, and the last whose gradient, is not finite: where the trouble began."""
-    values = ((index, t._value) for index, t in enumerate(graph.nodes))
-    gradients = ((index, t._grad) for index, t in reversed(list(enumerate(graph.nodes))))
-    found = []
-    for what, entries in (("value", values), ("gradient", gradients)):
-        first = next((index for index, x in entries if _is_bad(x)), None)
-        if first is not None:
-            found.append({"kind": "not finite", "node": first, "text": f"the first {what} that is not finite"})
-    return found
-
-
-def _is_bad(x: Any) -> bool:
-    if type(x) is float:
-        return not math.isfinite(x)
-    return isinstance(x, np.ndarray | np.generic) and x.dtype.kind == "f" and not bool(np.isfinite(x).all())
 
 
 # --- files ----------------------------------------------------------------------------------------------------------

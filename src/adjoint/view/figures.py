@@ -7,6 +7,7 @@ two decimals are written.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from adjoint.view.digits import ENTRIES, FEWEST, SIDE, Product, enough, entry, l
 LARGEST_CHECKED: Final = 40  # nodes
 NOTHING: Final = "—"
 STOPPED: Final = "stopped"
+BLANK: Final = "[ ? ]"  # a label that the reader is to find
 
 
 class Figure(NamedTuple):
@@ -37,14 +39,25 @@ class Figures:
         self.trace: Mapping[str, Any] | None = traces[trace] if traces else None
         wanted = document["view"].get("digits") if digits is None else digits
         self.digits: int = self._precision() if wanted is None else wanted
+        self.blank = {(question["node"], question["what"]) for question in document["view"].get("quiz", ())}
         self.uses = np.bincount(np.array(self.edges["source"], np.int64), minlength=self.graph["count"])
+
+    @cached_property
+    def entering(self) -> list[list[int]]:
+        """The edges into each node, in the order of its inputs."""
+        found: list[list[int]] = [[] for _ in range(self.graph["count"])]
+        for edge, target in enumerate(self.edges["target"]):
+            found[target].append(edge)
+        return found
 
     def value(self, node: int) -> Figure:
         """The value of a node; of one that was recorded without data, its shape."""
         if self.trace is None:
             sizes = tuple(self.nodes["shape"][node])
             return Figure((shape(sizes),) if sizes else ())
-        return self._figure(self.trace["values"][node], node)
+        if (node, "value") in self.blank:
+            return Figure((BLANK,))
+        return self.figure(self.trace["values"][node], node)
 
     def gradient(self, node: int) -> Figure:
         """The gradient of a node, or why there is none."""
@@ -53,7 +66,9 @@ class Figures:
         state = self.trace["states"][node]
         if state in ("unknown", "none", "stopped"):
             return Figure({"unknown": (), "none": (NOTHING,), "stopped": (STOPPED,)}[state])
-        figure = self._figure(self.trace["gradients"][node], node)
+        if (node, "gradient") in self.blank:
+            return Figure((BLANK,))
+        figure = self.figure(self.trace["gradients"][node], node)
         return figure._replace(lines=figure.lines[1:]) if figure.chart else figure
 
     def term(self, edge: int) -> Figure:
@@ -65,7 +80,16 @@ class Figures:
             gate = self.edges["target"][edge]
             known = self.graph["ops"][self.nodes["op"][gate]]["stops"] or self.trace["states"][gate] == "none"
             return Figure((NOTHING,) if known else ())
-        return Figure(self._figure(self.trace["contributions"][edge], source).lines)
+        if (source, "gradient") in self.blank:
+            return Figure((BLANK,))
+        return Figure(self.figure(self.trace["contributions"][edge], source).lines)
+
+    def local_gradients(self, node: int) -> list[tuple[int, str]]:
+        """The local gradients of a gate that are single numbers: source and number; nothing where labels are blank."""
+        if self.trace is None or self.blank:
+            return []
+        found = ((self.edges["source"][edge], self.array("locals", edge, node)) for edge in self.entering[node])
+        return [(source, entry(x[()], self.digits)) for source, x in found if x is not None and x.ndim == 0]
 
     def stops(self, edge: int) -> bool:
         """Whether the gate at the end of an edge lets no gradient through."""
@@ -74,13 +98,15 @@ class Figures:
 
     def array(self, column: str, place: int, node: int) -> Array | None:
         """An entry in full, or None."""
-        if self.trace is None:
-            return None
-        return restored(self.trace[column][place], tuple(self.nodes["shape"][node]), self.nodes["dtype"][node])
+        return None if self.trace is None else self.full(self.trace[column][place], node)
 
-    def _figure(self, held: Any, node: int) -> Figure:
-        sizes = tuple(self.nodes["shape"][node])
-        full = restored(held, sizes, self.nodes["dtype"][node])
+    def full(self, held: Any, node: int) -> Array | None:
+        """An entry of the shape and dtype of a node, in full; None of a summary."""
+        return restored(held, tuple(self.nodes["shape"][node]), self.nodes["dtype"][node])
+
+    def figure(self, held: Any, node: int) -> Figure:
+        """An entry of the shape and dtype of a node as lines, a large one with its summary."""
+        sizes, full = tuple(self.nodes["shape"][node]), self.full(held, node)
         if full is not None and (full.size == 0 or _is_short(full)):
             return Figure(lines(full, self.digits))
         chart = held if full is None else summary(full, "histograms")

@@ -37,7 +37,7 @@ def caption(node: Node, *, ascii: bool = False) -> str:
     """Symbol, constants and settings of a node; its name where ASCII has no letters for the symbol."""
     assert node.op is not None, "a leaf has no gate"
     text = _caption(node)
-    return _plain(text, node.op.name) if ascii else text
+    return plain(text, node.op.name) if ascii else text
 
 
 def operation(node: Node, inputs: list[str], *, ascii: bool = False) -> str:
@@ -45,10 +45,10 @@ def operation(node: Node, inputs: list[str], *, ascii: bool = False) -> str:
     assert node.op is not None, "a leaf has no operation"
     names = [constant(x) if not isinstance(x, Tensor) else name for x, name in zip(node.inputs, inputs, strict=True)]
     text = _operation(node, names)
-    return _plain(text, f"{node.op.name}({', '.join(names)})") if ascii else text
+    return plain(text, f"{node.op.name}({', '.join(names)})") if ascii else text
 
 
-def _plain(text: str, otherwise: str) -> str:
+def plain(text: str, otherwise: str) -> str:
     """The text in ASCII; something else where it has a letter that we cannot write."""
     powers = re.sub("[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda found: "^" + found.group().translate(_DIGITS), text)
     plain = "".join(_ASCII.get(character, character) for character in powers)

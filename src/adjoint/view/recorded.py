@@ -6,16 +6,19 @@ A gradient that is not there has one of three reasons, which are never drawn ali
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from adjoint.abstract import Abstract
+from adjoint.autodiff import ieee
 from adjoint.graph import Graph
-from adjoint.paths import Edge, edges_of
-from adjoint.tensor import DROPPED, PENDING, Tensor
+from adjoint.paths import Edge, edges_of, op_of
+from adjoint.tensor import DROPPED, PENDING, Array, Tensor, as_array, value_of
 from adjoint.view.arrays import INLINE, written
 from adjoint.view.columns import STOPPING, Columns
+from adjoint.vocabulary import ARRAYS
 
 
 def trace_of(graph: Graph, columns: Columns, detail: str) -> dict[str, Any] | None:
@@ -67,13 +70,29 @@ def _flows(graph: Graph, columns: Columns, detail: str) -> tuple[list[Any], list
     where = {(target, position): index for index, (_, target, position) in enumerate(columns.edges)}
     with np.errstate(all="ignore"):
         for place, t in enumerate(graph.nodes):
-            if t._rule.op is None or _gradient(t) is None or not (detail == "full" or _is_small(t)):
+            if t._rule.op is None or not (detail == "full" or _is_small(t)):
+                continue
+            if _gradient(t) is None:
+                for position, local in _locals(t):
+                    locals_[where[place, position]] = written(local, detail)
                 continue
             for edge in edges_of(t):
                 index = where[place, edge.position]
                 contributions[index] = written(edge.product, detail)
                 locals_[index] = None if edge.local is None else written(edge.local, detail)
     return contributions, locals_
+
+
+def _locals(t: Tensor) -> Iterator[tuple[int, Array]]:
+    """The local gradients of an elementwise gate by position, known as soon as it has computed."""
+    op, active = op_of(t), t._rule.active
+    if not (op.scalar and t.active):
+        return
+    out, xs = ieee(t._value), [ieee(value_of(x)) for x in t._inputs]
+    for position, is_active in enumerate(active):
+        local = op.pull(ARRAYS, position, active, ieee(1.0), out, xs, t._params) if is_active else None
+        if local is not None:
+            yield position, as_array(np.broadcast_to(local, t.shape) if t.shape else local)
 
 
 def _is_small(t: Tensor) -> bool:

@@ -20,12 +20,15 @@ from adjoint.train.checks import Loss
 from adjoint.train.evaluation import predict
 from adjoint.train.history import History
 from adjoint.train.step import Regularizer
-from adjoint.view.runs import RunLog, head, number
+from adjoint.view.runs import RunError, RunLog, head, number
 from adjoint.view.strips import Findings, Look, Probe
 
 GRID: Final = 50  # points along each side of the plane
 MARGIN: Final = 0.1  # of the range of the data, on every side
 MOST_POINTS: Final = 1000
+SAMPLE: Final = 8  # rows that a picture of the network shows
+MOST_WEIGHTS: Final = 200_000  # parameters of a network whose weights are logged
+GROWTH: Final = 1.25  # of the step from one record of the weights to the next
 
 
 class Plane:
@@ -69,6 +72,31 @@ class Plane:
         }
 
 
+def packed(arrays: Mapping[str, Array]) -> dict[str, str]:
+    """Arrays as text."""
+    return {path: base64.b64encode(array.tobytes()).decode("ascii") for path, array in arrays.items()}
+
+
+def unpacked(texts: Mapping[str, str], like: Mapping[str, Array]) -> dict[str, Array]:
+    """Arrays of the shapes and dtypes of others from texts; RunError if they are none.
+
+    Example
+    -------
+    >>> ones = {"weight": np.ones((2, 3))}
+    >>> unpacked(packed(ones), ones)["weight"].shape
+    (2, 3)
+    """
+    if texts.keys() != like.keys():
+        raise RunError(f"run: expected weights of {', '.join(like):.200}, got those of other parameters")
+    try:
+        return {
+            path: np.frombuffer(base64.b64decode(texts[path], validate=True), array.dtype).reshape(array.shape)
+            for path, array in like.items()
+        }
+    except ValueError as error:  # no base64, or another size
+        raise RunError(f"run: expected weights of the network described, got others: {error}") from None
+
+
 def _packed(numbers: Array) -> str:
     return base64.b64encode(numbers.astype(np.uint8).tobytes()).decode("ascii")
 
@@ -90,6 +118,9 @@ class Recorder:
         Settings to be kept with the run, JSON values.
     plane : Plane, optional
         For data with two features: where the decision boundary is recorded.
+    network : mapping, optional
+        A description from which the network can be made anew, JSON values; with it the weights of some steps are
+        logged, up to 200,000 of them.
 
     Raises
     ------
@@ -128,16 +159,20 @@ class Recorder:
         classes: tuple[str, ...] = (),
         about: Mapping[str, Any] | None = None,
         plane: Plane | None = None,
+        network: Mapping[str, Any] | None = None,
     ) -> None:
         self.probe = Probe(net, loss, optimizer, x, y, regularizer=regularizer)
         self.findings, self.plane, self.every = Findings(self.probe.layers), plane, every
         self.losses: list[float] = []
         self.written = int(optimizer.steps.value)  # steps whose loss is in the log
-        self.ended = False
+        self.ended, self.weights_of, self.next_weights = False, -1, 0.0
         self.log = RunLog(path)
-        layers = [{"path": layer.path or net.name, "type": layer.type} for layer in self.probe.layers]
+        layers = [{"path": layer.path, "type": layer.type} for layer in self.probe.layers]
         plan = None if plane is None else plane.to_json()
-        self.log.write(head(title, layers, classes=classes, about=about, plane=plan))
+        if sum(p.size for p in net.parameters().values()) > MOST_WEIGHTS:
+            network = None
+        self.log.write(head(title, layers, classes=classes, about=about, plane=plan, network=self._sample(network)))
+        self.with_weights = network is not None
         self.look()
 
     # --- step by step -----------------------------------------------------------------------------------------------
@@ -155,8 +190,15 @@ class Recorder:
             self.written += len(losses)
             self.losses.clear()
 
+    def _sample(self, description: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        """The entry `network` of a run."""
+        if description is None:
+            return None
+        x, y = self.probe.x[:SAMPLE], self.probe.y[:SAMPLE]
+        return {"description": dict(description), "x": x.tolist(), "y": y.tolist()}
+
     def look(self) -> Look:
-        """The strips of this moment, what is new among the findings, and the boundary."""
+        """The strips of this moment, what is new among the findings, and in their turn boundary and weights."""
         self.write_losses()
         look = self.probe.look()
         self.log.write(look.record())
@@ -164,7 +206,15 @@ class Recorder:
             self.log.write(finding)
         if self.plane is not None:
             self.log.write(self.plane.boundary(self.probe.net, look.step))
+        if look.step >= self.next_weights:
+            self.write_weights()
         return look
+
+    def write_weights(self) -> None:
+        """The weights of this moment, if this log has weights and not yet these."""
+        if self.with_weights and self.weights_of != self.step:
+            self.weights_of, self.next_weights = self.step, self.step * GROWTH
+            self.log.write({"kind": "weights", "step": self.step, "arrays": packed(self.probe.net.arrays())})
 
     def epoch(self, number_of: int, figures: Mapping[str, float]) -> None:
         """An epoch is complete."""
@@ -182,6 +232,7 @@ class Recorder:
         if not self.ended:
             self.ended = True
             self.write_losses()
+            self.write_weights()
             self.log.write({"kind": "end", "step": self.step, "reason": reason})
 
     @property

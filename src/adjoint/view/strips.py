@@ -32,11 +32,16 @@ Strip = dict[str, float | int | None]
 
 
 class Layer(NamedTuple):
-    """A module that computes something itself: its path from the network, its type, its own parameters by path."""
+    """A module that computes something itself: its path as pictures have it, and its own parameters by their paths."""
 
     path: str
-    type: str
+    module: Module
     parameters: Mapping[str, Parameter]
+
+    @property
+    def type(self) -> str:
+        """Name of its class."""
+        return type(self.module).__name__
 
 
 class Look(NamedTuple):
@@ -105,10 +110,8 @@ class Probe:
                 self.optimizer.step()
                 updates = {path: p.value - before.arrays[path] for path, p in self.net.parameters().items()}
                 ends = {id(module): node for module, node in _ends(output)}
-                modules = self.net.modules()
                 strips = tuple(
-                    _strip(layer, ends[id(modules[layer.path])], gradients, updates, before.arrays)
-                    for layer in self.layers
+                    _strip(layer, ends[id(layer.module)], gradients, updates, before.arrays) for layer in self.layers
                 )
         finally:
             before.restore(self.net, self.optimizer)
@@ -132,9 +135,9 @@ def _layers(net: Module, output: Tensor) -> tuple[Layer, ...]:
     """The layers in the order in which they compute."""
     paths = {id(module): path for path, module in net.modules().items()}
     return tuple(
-        Layer(paths[id(module)], type(module).__name__, _own(paths[id(module)], module))
+        Layer(f"{net.name}.{path}" if path else net.name, module, _own(path, module))
         for module, _ in _ends(output)
-        if id(module) in paths
+        if (path := paths.get(id(module))) is not None
     )
 
 
@@ -234,7 +237,7 @@ class Findings:
     def _troubles(self, look: Look) -> Iterator[tuple[int, str, str]]:
         largest = max((_finite(strip["gradient"]) for strip in look.strips), default=0.0)
         for place, strip in enumerate(look.strips):
-            name = self.layers[place].path or "the network"
+            name = self.layers[place].path
             dead, saturated = _finite(strip["dead"]), _finite(strip["saturated"])
             if strip["infinite"]:
                 yield place, "not finite", f"{name}: {strip['infinite']:,} numbers are not finite"

@@ -20,7 +20,7 @@ from adjoint.view.figures import NOTHING, Figure
 from adjoint.view.layout import Link
 from adjoint.view.picture import BAR, CELL, Part, Picture, chart_size, picture
 from adjoint.view.tokens import tokens, width
-from adjoint.view.words import description, title
+from adjoint.view.words import about_gate, combined, description, title
 
 THEMES: Final = ("auto", "light", "dark")
 _DOT: Final = 4  # radius
@@ -212,9 +212,9 @@ def _bar(drawn: Picture, link: Link) -> Iterator[str]:
 
 def _part(drawn: Picture, part: Part, index: int) -> Iterator[str]:
     x, y = drawn.layout.columns[drawn.layout.rank[index]].axis, drawn.layout.y[index]
-    yield from _body(part, x, y)
+    yield from _body(part, x, y, about_gate(drawn, part))
     if part.name:
-        yield _text(x, y - part.rise - 6, part.name, "muted middle")
+        yield label(x, y - part.rise - 6, part.name, "muted middle")
     yield from _above(part.value, x + part.label, y)
     yield from _below(part.gradient, x + part.label, y)
     at = x - part.half - part.gather - part.zone + tokens()["label"]["clear"]
@@ -222,35 +222,41 @@ def _part(drawn: Picture, part: Part, index: int) -> Iterator[str]:
         yield from _below(arm.term, at, y + port)
 
 
-def _body(part: Part, x: int, y: int) -> Iterator[str]:
+def _body(part: Part, x: int, y: int, said: str) -> Iterator[str]:
     """The drawn shape with what stands in it."""
     half, rise = part.half, part.rise
     if part.shape == "name":
         kind = "muted end" if part.box.kind == "stub" else "end"
-        yield _text(x - tokens()["label"]["near"], y + 4, part.lines[0], kind)
+        yield label(x - tokens()["label"]["near"], y + 4, part.lines[0], kind)
         return
     if part.shape == "circle":
-        yield f'<circle class="gate" cx="{x}" cy="{y}" r="{half}"/>'
+        yield _titled(f'<circle class="gate" cx="{x}" cy="{y}" r="{half}"', "circle", said)
     else:
         corner = rise if part.shape == "pill" else 6
         extra = " fold" if part.shape == "fold" else ""
-        yield _rectangle(f"gate{extra}", x - half, y - rise, half, rise, corner)
+        yield _titled(_rectangle(f"gate{extra}", x - half, y - rise, half, rise, corner), "rect", said)
         if part.shape == "fold":
-            yield _rectangle("inner", x - half + 3, y - rise + 3, half - 3, rise - 3, 4)
+            yield _rectangle("inner", x - half + 3, y - rise + 3, half - 3, rise - 3, 4) + "/>"
     line = tokens()["font"]["line"]
     top = y - len(part.lines) * line // 2 + line - 4
     for place, text in enumerate(part.lines):
         symbol = part.shape == "circle" and len(text) == 1
         kind = "middle symbol" if symbol else "middle muted" if place and part.shape == "fold" else "middle"
-        yield _text(x, top + place * line + (2 if symbol else 0), text, kind)
+        yield label(x, top + place * line + (2 if symbol else 0), text, kind)
 
 
 def _rectangle(kind: str, left: int, top: int, half: int, rise: int, corner: int) -> str:
     size = f'width="{2 * half}" height="{2 * rise}" rx="{corner}"'
-    return f'<rect class="{kind}" x="{left}" y="{top}" {size}/>'
+    return f'<rect class="{kind}" x="{left}" y="{top}" {size}'
 
 
-def _text(x: int, y: int, text: str, kind: str) -> str:
+def _titled(start: str, name: str, said: str) -> str:
+    """A shape with what is to be known of its gate, which shows when the pointer rests on it."""
+    return f"{start}><title>{escaped(said)}</title></{name}>" if said else f"{start}/>"
+
+
+def label(x: int, y: int, text: str, kind: str) -> str:
+    """A text at a place, in the classes of the style sheet."""
     return f'<text class="{kind}" x="{x}" y="{y}">{escaped(text)}</text>'
 
 
@@ -259,7 +265,7 @@ def _above(figure: Figure, x: int, y: int) -> Iterator[str]:
     line, clear = tokens()["font"]["line"], tokens()["label"]["clear"]
     last = y - clear - 1
     for place, text in enumerate(reversed(figure.lines)):
-        yield _text(x, last - place * line, text, "value")
+        yield label(x, last - place * line, text, "value")
     yield from _chart(figure, x, y - 2 * clear - len(figure.lines) * line - chart_size(figure.chart)[1])
 
 
@@ -267,7 +273,7 @@ def _below(figure: Figure, x: int, y: int) -> Iterator[str]:
     """A figure that begins below a wire."""
     line, clear = tokens()["font"]["line"], tokens()["label"]["clear"]
     for place, text in enumerate(figure.lines):
-        yield _text(x, y + clear + line - 5 + place * line, text, "gradient")
+        yield label(x, y + clear + line - 5 + place * line, text, "gradient")
     yield from _chart(figure, x, y + 2 * clear + len(figure.lines) * line - 3)
 
 
@@ -329,6 +335,7 @@ def _legend(drawn: Picture) -> list[tuple[str, str]]:
         keys.append((f"{NOTHING} no path from the output", "muted"))
     if any(arm.stops for part in drawn.parts for arm in part.arms):
         keys.append(("❙ the gradient stops here", "muted"))
+    keys += [(line, "muted") for line in combined(drawn.figures)]
     return keys
 
 
@@ -339,5 +346,5 @@ def _legend_width(keys: Sequence[tuple[str, str]]) -> int:
 def _drawn_legend(keys: Sequence[tuple[str, str]], y: int) -> Iterator[str]:
     x = tokens()["space"]["margin"]
     for text, kind in keys:
-        yield _text(x, y, text, f"{kind} small")
+        yield label(x, y, text, f"{kind} small")
         x += width(text) + tokens()["space"]["margin"]

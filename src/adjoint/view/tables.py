@@ -37,7 +37,7 @@ def table(view: View, width: int | None = None) -> str:
     last = groups[-MOST_ROWS // 2 :] if hidden > 0 else []
     names = {index: group.scope for group in groups if group.scope for index in group.members}
     rows = [_row(view, group, names) for group in (*first, *last)]
-    page = _aligned([HEAD, *rows], width)
+    page = aligned([HEAD, *rows], width)
     if hidden > 0:
         page.insert(1 + len(first), f"{'..' if view.ascii else '…'} {hidden:,} more")
     count = len(view.graph.nodes)
@@ -110,7 +110,7 @@ def _inputs(view: View, group: Group, names: Mapping[int, str]) -> str:
     )
 
 
-def _aligned(rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
     """Rows as lines, their columns aligned."""
     short = [[cell if len(cell) <= WIDEST else cell[: WIDEST - 1] + "…" for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*short, strict=True)]

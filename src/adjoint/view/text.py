@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -30,7 +30,7 @@ _STOPPING: Final = "stop_gradient"
 
 
 def text(
-    graph: Graph,
+    graph: Graph | Mapping[str, Any],
     *,
     values: bool = True,
     gradients: bool = True,
@@ -44,6 +44,8 @@ def text(
 
     Parameters
     ----------
+    graph : Graph, or a graph document
+        A document says by itself what flowed, so that it needs no ledger.
     values, gradients : bool
         What is written on the wires.
     digits : int, optional
@@ -83,6 +85,11 @@ def text(
 
     Source: CS231n 2017, lecture 4, slides 11 to 22.
     """
+    if isinstance(graph, Mapping):
+        from adjoint.view.wires import Written, written  # documents are made of what stands in this file
+
+        figures = Written(graph, digits, values=values, gradients=gradients, ascii=ascii)
+        return written(figures, width=width, color=color)
     decimals = precision(graph, ledger) if digits is None else digits
     terms = {(id(edge.node), edge.position): edge.product for edge in ledger}
     view = View(graph, decimals, values, gradients, ascii, terms)

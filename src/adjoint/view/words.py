@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from adjoint.view.figures import NOTHING, STOPPED, Figure
+from adjoint.view.figures import NOTHING, STOPPED, Figure, Figures
+from adjoint.view.patterns import GROUP
 from adjoint.view.picture import LONGEST_NAME, Part, Picture
 from adjoint.view.tokens import shortened
 
@@ -31,10 +32,45 @@ def _nodes(count: int) -> str:
 
 
 def description(drawn: Picture) -> Iterator[str]:
-    """A sentence for every box, in the order of recording."""
+    """A sentence for every box, in the order of recording, and one for each pattern that occurs."""
     for part in drawn.parts:
         if part.box.kind != "stub":
             yield _sentence(drawn, part)
+    said = [_pattern(drawn, part) for part in drawn.parts]
+    yield from (f"{each[:1].upper()}{each[1:]}." for each in dict.fromkeys(said) if each)
+
+
+def about_gate(drawn: Picture, part: Part) -> str:
+    """What the lecture says about a gate, and its local gradients where they are numbers."""
+    if part.box.kind != "gate":
+        return ""
+    return "; ".join(text for text in (_pattern(drawn, part), *_locals(drawn.figures, part.box.node)) if text)
+
+
+def combined(figures: Figures) -> list[str]:
+    """The combined local gradients of gates that are groups, a line for each group."""
+    ops, nodes = figures.graph["ops"], figures.nodes
+    groups = [node for node, op in enumerate(nodes["op"]) if op >= 0 and ops[op]["name"] == GROUP]
+    lines = [(nodes["caption"][node], ", ".join(_locals(figures, node))) for node in groups]
+    return [f"{shortened(caption, LONGEST_NAME)}: {found}" for caption, found in lines if found]
+
+
+def _locals(figures: Figures, node: int) -> list[str]:
+    """The local gradients of a gate that are numbers: ∂f/∂x = 2."""
+    found = figures.local_gradients(node)
+    label = figures.nodes["label"]
+    return [
+        f"∂{shortened(label[node], LONGEST_NAME)}/∂{shortened(label[source], LONGEST_NAME)} = {local}"
+        for source, local in found
+    ]
+
+
+def _pattern(drawn: Picture, part: Part) -> str:
+    """How the gate of a box hands its gradient on; empty where nothing is to be said."""
+    if part.box.kind != "gate":
+        return ""
+    found = drawn.figures.graph["ops"][drawn.figures.nodes["op"][part.box.node]]["pattern"]
+    return "" if found is None else str(found["en"])
 
 
 def _sentence(drawn: Picture, part: Part) -> str:
