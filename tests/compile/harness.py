@@ -147,7 +147,7 @@ def _error(value: Value, operands: list[Expected], content: Array) -> Array:
     if value.kind in ("sum", "scatter"):
         return _error_of_sum(value, operands)
     if value.kind == "matmul":
-        return _error_of_product(value, operands, content)
+        return _error_of_product(value, operands)
     if value.kind == "where":
         return np.where(operands[0].content, operands[1].error, operands[2].error)
     if value.kind in ("max", "min"):
@@ -165,34 +165,32 @@ def _ulp(x: Array, dtype: Any) -> Array:
 
 def _error_of_sum(value: Value, operands: list[Expected]) -> Array:
     """Each of n additions rounds once, on a partial sum that is no larger than the sum of the magnitudes."""
-    params = value.params
     x, others = operands[0], [o.content for o in operands[1:]]
-    meaning = MEANING[value.kind]
-    magnitude = np.abs(np.asarray(x.content, np.float64))
-    total = np.asarray(meaning(magnitude + x.error, *others, **params))
-    count = np.asarray(meaning(np.ones(magnitude.shape), *others, **params))
-    rounding = (count - 1) * total * np.finfo(value.dtype).eps if value.dtype.kind == "f" else 0.0
-    error = meaning(x.error, *others, **params) + rounding
-    return np.where(_may_overflow(total, value.dtype), np.inf, _unless_special(error, total))
+
+    def summed(terms: Array) -> Array:
+        return np.asarray(MEANING[value.kind](terms, *others, **value.params))
+
+    total, spread = summed(np.abs(np.asarray(x.content, np.float64))), summed(x.error)
+    additions = summed(np.ones(x.error.shape)) - 1
+    return _rounded(total, spread, additions, value.dtype)
 
 
-def _error_of_product(value: Value, operands: list[Expected], content: Array) -> Array:
+def _error_of_product(value: Value, operands: list[Expected]) -> Array:
     a, b = (np.abs(np.asarray(x.content, np.float64)) for x in operands)
     ea, eb = (x.error for x in operands)
-    sums = a @ b + (ea @ b + a @ eb + ea @ eb)
-    rounding = 2 * operands[0].content.shape[-1] * np.finfo(value.dtype).eps * sums
-    error = _unless_special(ea @ b + a @ eb + ea @ eb + rounding, sums + np.abs(content))
-    return np.where(_may_overflow(sums, value.dtype), np.inf, error)
+    return _rounded(a @ b, ea @ b + a @ eb + ea @ eb, 2 * operands[0].content.shape[-1], value.dtype)
 
 
-def _may_overflow(total: Array, dtype: Any) -> Any:
-    """Whether finite numbers sum up to so much that the order decides whether a partial sum is infinite."""
-    return np.isfinite(total) & (total > np.finfo(dtype).max / 4) if dtype.kind == "f" else False
+def _rounded(total: Array, spread: Array, roundings: Any, dtype: Any) -> Array:
+    """The error of a sum of terms, from the sum of their magnitudes and that of their errors.
 
-
-def _unless_special(error: Any, total: Array) -> Array:
-    """Where infinities and NaN took part without error, the same come out in any order."""
-    return np.where(np.isfinite(total), error, np.where(np.isnan(error) | np.isfinite(error), 0.0, np.inf))
+    Infinities and NaN among terms without error come out in any order; where the terms are so large that the order
+    decides whether a partial sum is infinite, anything may.
+    """
+    error = spread + roundings * (total + spread) * np.finfo(dtype).eps
+    overflows = np.isfinite(total) & (total > np.finfo(dtype).max / 4)
+    certain = ~np.isfinite(total) & np.isfinite(spread)
+    return np.where(certain, 0.0, np.where(overflows | np.isnan(error), np.inf, error))
 
 
 def _error_of_function(value: Value, operands: list[Expected], content: Array) -> Array:

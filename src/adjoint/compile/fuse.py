@@ -409,6 +409,8 @@ def _proposed_reduction(group: Group, value: Value, operand: Axes | None) -> Axe
     """A reduction along the lane of rows, of one of their members."""
     if group.kind != "rows" or operand is None or not group.axes:
         return None
+    if any(axis is None and n != 1 for n, axis in zip(value.inputs[0].shape, operand, strict=True)):
+        return None  # it is repeated along an axis that the group does not have
     length = value.params.get("length", 0)
     if length != group.length and _has_reduction(group):
         return None

@@ -24,6 +24,9 @@ from adjoint.compile.program import Value
 
 #: Bytes of a row's buffer; longer rows are computed again.
 _BUFFER: Final = 64 * 1024
+#: A costly nest over long lanes has vectors of two registers, so that the long chains of two elements overlap.
+_COSTLY: Final = 40
+_LONG: Final = 16
 #: Operations that are done again in a later loop over the row rather than kept.
 _AGAIN: Final = 8
 
@@ -54,6 +57,8 @@ class Rows:
         nest.lanes = lanes_for(self.group.values)
         if not self.reductions:
             self._flatten()
+        if self.group.cost >= _COSTLY and self.extent >= _LONG * nest.lanes:
+            nest.lanes *= 2
         slices = -(-self.extent // self.length) if self.length else 1
         rows = prod(a.size for a in self.outer) * slices
         entry = nest.levels[0].builder
