@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.tasks import declared
 
 LATE = {
-    "adjoint": ("adjoint.nn", "adjoint.optim", "adjoint.compile.compiled"),
+    "adjoint": ("adjoint.nn", "adjoint.optim", "adjoint.compiler.compiled"),
     "jax": ("jax.numpy",),
     "torch": ("torch._dynamo", "torch._inductor.compile_fx"),
 }

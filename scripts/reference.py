@@ -51,6 +51,9 @@ PAGES = (
     Page("own-ops", "Ops of your own", "The decorators that make an op of a rule; see [add an op](../add-an-op.md).", (
         "families", "shaped", "op",
     )),
+    Page("compile", "Compiled functions", "Machine code of functions and training steps, choices and loops, threads.", (
+        "compiler.compiled", "compiler.taps", "compiler.export", "control.choice", "control.loops", "configuration",
+    )),
     Page("nn", "Networks", "`ad.nn`: modules, layers, losses, initialisers.", ("nn", "nn.init")),
     Page("optim", "Optimisers", "`ad.optim`", ("optim",)),
     Page("data", "Data", "`ad.data`: data sets, tables, encoders, minibatches.", ("data",)),

@@ -9,7 +9,7 @@ const shrink: Plugin = {
     for (const chunk of Object.values(bundle)) {
       if (chunk.type !== "chunk") continue;
       const made = await transformWithEsbuild(chunk.code, chunk.fileName, {
-        ...{ minify: true, target: "es2022", format: "esm", sourcemap: false, legalComments: "none" },
+        ...{ minify: true, target: "es2022", format: "esm", sourcemap: false, legalComments: "none", charset: "utf8" },
       });
       chunk.code = made.code;
     }
@@ -18,7 +18,7 @@ const shrink: Plugin = {
 
 // One ES module and nothing beside it, for the package: `npm ci && npm run build` gives the committed bytes.
 export default defineConfig({
-  esbuild: { jsx: "automatic", jsxImportSource: "preact", legalComments: "none" },
+  esbuild: { jsx: "automatic", jsxImportSource: "preact", legalComments: "none", charset: "utf8" },
   define: { "process.env.NODE_ENV": '"production"' },
   plugins: [shrink],
   build: {

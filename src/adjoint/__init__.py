@@ -6,7 +6,7 @@ import adjoint as ad
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import adjoint.ops  # noqa: F401 (attaches operators and methods to Tensor)
 from adjoint.errors import AdjointError
@@ -90,6 +90,12 @@ from adjoint.tensor import Constant, Node, Tensor, attach
 from adjoint.transforms import grad, hvp, jvp, value_and_grad, vjp
 from adjoint.vocabulary import REGISTRY
 
+if TYPE_CHECKING:
+    from adjoint.compiler.compiled import compile
+    from adjoint.configuration import num_threads, set_num_threads
+    from adjoint.control import cond, scan, while_loop
+    from adjoint.view import show
+
 
 def _text(graph: Graph, **settings: Any) -> str:
     """The graph as text, as on the lecture's slides; settings are those of `adjoint.view.text`."""
@@ -119,7 +125,12 @@ concat, permute_dims, pow, atan = concatenate, transpose, power, arctan
 _LAZY = ("check", "cli", "data", "formats", "nn", "optim", "train", "view")
 
 #: Names of folders that are imported when one of them is first used.
-_ELSEWHERE = {"gradcheck": "check", "show": "view"}
+_ELSEWHERE = {
+    **{"compile": "compiler.compiled", "num_threads": "configuration", "set_num_threads": "configuration"},
+    **dict.fromkeys(("cond", "scan", "while_loop"), "control"),
+    **dict.fromkeys(("gradcheck", "parity"), "check"),
+    "show": "view",
+}
 
 __version__ = "0.1.0"
 
@@ -153,8 +164,10 @@ __all__ = [
     "cast",
     "ceil",
     "clip",
+    "compile",
     "concat",
     "concatenate",
+    "cond",
     "constant",
     "cos",
     "cosh",
@@ -217,9 +230,11 @@ __all__ = [
     "negative",
     "no_grad",
     "not_equal",
+    "num_threads",
     "ones",
     "ones_like",
     "outer",
+    "parity",
     "permute_dims",
     "pow",
     "power",
@@ -229,7 +244,9 @@ __all__ = [
     "relu",
     "reshape",
     "round",
+    "scan",
     "scatter_add",
+    "set_num_threads",
     "show",
     "sigmoid",
     "sign",
@@ -258,6 +275,7 @@ __all__ = [
     "var",
     "vjp",
     "where",
+    "while_loop",
     "zeros",
     "zeros_like",
 ]

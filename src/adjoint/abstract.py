@@ -14,7 +14,6 @@ import numpy as np
 from adjoint.errors import TraceError
 from adjoint.recording import here
 
-
 _PYTHON: Final = {kind: np.asarray(kind()).dtype for kind in (float, int, bool)}
 
 

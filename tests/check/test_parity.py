@@ -12,8 +12,8 @@ from adjoint import nn, optim
 from adjoint.abstract import Abstract
 from adjoint.check import parity
 from adjoint.check.rounding import allowance
-from adjoint.compile.compiled import Compiled
-from adjoint.compile.compiled import compile as compiled
+from adjoint.compiler.compiled import Compiled
+from adjoint.compiler.compiled import compile as compiled
 from adjoint.errors import AdjointError, LabelError, TraceError
 
 X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from adjoint.cli import commands
-from adjoint.compile.cache import ObjectCache
+from adjoint.compiler.cache import ObjectCache
 
 THEN = 1_700_000_000  # 2023-11-14 22:13:20 UTC
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from adjoint import formats, nn
 from adjoint.cli import commands, model
-from adjoint.compile.export import LIBRARY_SUFFIX
+from adjoint.compiler.export import LIBRARY_SUFFIX
 from adjoint.data import read_table
 
 CC = shutil.which("cc")
@@ -293,7 +293,7 @@ def test_a_disk_that_is_full(monkeypatch):
     def refuses(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("adjoint.formats.atomic.write_atomically", refuses)
+    monkeypatch.setattr("adjoint.atomic.write_atomically", refuses)
     assert refused("--native", "kind.safetensors") == "--output: . cannot be written to: No space left on device"
 
 

@@ -41,7 +41,7 @@ def test_help(arguments):
     result = run(*arguments)
     assert result.exit_code == 0
     listed = [name for name in COMMANDS if f"\n  {name} " in result.stdout]
-    assert listed == ["demo", "explain", "train", "predict", "export", "cache"]
+    assert listed == ["demo", "explain", "train", "predict", "view", "studio", "export", "cache"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -60,7 +60,7 @@ def test_version(flag):
 def test_slips():
     assert mistake("dmeo") == "adjoint: no command 'dmeo'; did you mean 'demo'?"
     assert mistake("Train") == "adjoint: no command 'Train'; did you mean 'train'?"
-    there = "demo, explain, train, predict, export, cache"
+    there = "demo, explain, train, predict, view, studio, export, cache"
     assert mistake("frobnicate") == f"adjoint: no command 'frobnicate'; there are {there}"
     assert mistake("--verbose").startswith("adjoint: no such option '--verbose'") or "No such option" in mistake("--x")
     assert "--seed" in mistake("demo", "--sed", "3")

@@ -7,9 +7,9 @@ import pytest
 
 import adjoint as ad
 from adjoint import nn, optim
-from adjoint.compile.lower import lower
-from adjoint.compile.program import evaluate, verify
-from adjoint.compile.trace import trace
+from adjoint.compiler.lower import lower
+from adjoint.compiler.program import evaluate, verify
+from adjoint.compiler.trace import trace
 from adjoint.control import cond, scan, while_loop
 from adjoint.control.guarded import gradient_where
 from adjoint.control.loops import loop_without_bound

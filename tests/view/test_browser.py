@@ -381,9 +381,11 @@ def test_a_second_document_is_compared(show, tmp_path):
     page = show(product(), "#view=graph")
     page.get_by_role("tab", name="Compare").click()
     page.locator("input[type=file]").set_input_files(tmp_path / "other.json")
-    text = page.locator(".compare").inner_text()
-    assert "same: 0" in text.replace("\n", " ") or "changed: " in text
-    assert page.locator(".compare svg .changed").count() > 0
+    page.locator(".compare svg").wait_for()
+    assert page.locator(".compare .legend").inner_text().split("\n") == [
+        *("same: 0", "changed: 5", "only left: 0", "only right: 0")
+    ]
+    assert page.locator(".compare svg .changed").count() == 5
 
 
 # --- hostile names --------------------------------------------------------------------------------------------------
@@ -453,15 +455,14 @@ def test_a_hundred_thousand_nodes_open_and_expand_in_time(show):
     for _ in range(50_000):
         y = (y * 0.5) + x
     y.backward()
-    page = show(document(y, detail="structure"))
+    page = show(document(y))
     assert page.evaluate("performance.getEntriesByName('adjoint-first-picture')[0].startTime") < 1500
     times = []
     for _ in range(8):
         fold = page.locator(".part:has(.gate.fold)").first
         box = fold.get_attribute("data-node")
         times.append(page.evaluate(EXPAND, int(box)))
-    print(times, page.evaluate("performance.getEntriesByName('adjoint-first-picture')[0].startTime"))
-    assert sorted(times)[-2] < 100
+    assert sorted(times)[len(times) // 2] < 100
 
 
 #: Opens the fold that ends in a node and measures until the page has drawn it.

@@ -94,7 +94,7 @@ def test_gradients_that_only_the_leaves_have_kept_are_unknown_elsewhere():
 
 
 def test_a_graph_without_data_has_no_trace():
-    from adjoint.compile.trace import trace
+    from adjoint.compiler.trace import trace
 
     (output,) = trace(lambda x: x * 2.0 + 1.0, [3.0]).outputs
     made = document(output)

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
 import urllib.request
 from urllib.parse import quote
 
@@ -762,10 +761,15 @@ def test_a_training_of_the_command_line_is_watched_until_ctrl_c(tmp_path, monkey
 def test_the_command_studio_serves_until_ctrl_c_and_ends_well(tmp_path):
     code = "from adjoint.cli.studio import studio; studio()"
     command = [sys.executable, "-c", code, "--no-browser", "--runs", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
         address = process.stdout.readline().split()[1]
-        with urllib.request.urlopen(address, timeout=20) as answer:
+        visitor = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        with visitor.open(address, timeout=20) as answer:
             assert answer.status == 200
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 0
-        assert process.stderr.read() == ""
+        said = process.communicate(timeout=20)
+        assert (process.returncode, said[1]) == (0, "")
+    finally:
+        process.kill()
+        process.communicate()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import adjoint as ad
-from adjoint.compile.trace import trace
+from adjoint.compiler.trace import trace
 from adjoint.view import document, text
 
 

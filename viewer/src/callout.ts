@@ -72,6 +72,11 @@ function filled(formula: string, node: string, labels: readonly (string | undefi
   });
 }
 
+/** Whether the formula of a local gradient is its number already. */
+export function isNumber({ formula, local }: Row): boolean {
+  return formula !== "" && Number(formula.replace("−", "-")) === Number(local);
+}
+
 const EQUATIONS: Record<string, Key> = {
   sum: "equationSpread",
   mean: "equationMean",

@@ -42,7 +42,6 @@ export function grouped(count: number): string {
 }
 
 const HARMFUL =
-  // eslint-disable-next-line no-control-regex
   /[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\ufffb\ufffe\uffff]|\p{Surrogate}/gu;
 
 /** The text with a mark in place of every character that cannot be shown or that turns the direction of writing. */

@@ -1,6 +1,5 @@
 /** A box in words, for those who do not see it; the live region and the picture's labels say the same sentence. */
 
-import type { Moment } from "./steps";
 import type { Store } from "./store";
 import type { Figure } from "./picture/figures";
 import { NOTHING, STOPPED } from "./picture/figures";
@@ -25,10 +24,19 @@ export function formulaOf(store: Store, node: number): string {
   return shortened(clean(store.document.value.graph.nodes.formula[node] ?? ""), LONGEST_FORMULA);
 }
 
-export function sentence(store: Store, box: number, now: Moment = store.moment.value): string {
+/** What is known of a box. */
+export interface Known {
+  hasValue: boolean;
+  hasGradient: boolean;
+}
+
+/** A box in one sentence; without being told, with what is known at this moment. */
+export function sentence(store: Store, box: number, known?: Known): string {
   const part = store.picture.value.parts[box];
   if (!part) return "";
   const { t } = store;
+  const now = store.moment.value;
+  const { hasValue, hasGradient } = known ?? { hasValue: now.hasValue(box), hasGradient: now.hasGradient(box) };
   const { node, kind, members, title } = part.box;
   const [label, formula] = [labelOf(store, node), formulaOf(store, node)];
   const subject =
@@ -39,8 +47,8 @@ export function sentence(store: Store, box: number, now: Moment = store.moment.v
         : label;
   const said = [subject];
   if (store.isHidden(node, "value")) said.push(t("sentenceHidden"));
-  else if (now.hasValue(box) && part.value.lines.length) said.push(t("sentenceValue", spoken(part.value)));
-  if (now.hasGradient(box)) said.push(gradientWords(store, node, part.gradient));
+  else if (hasValue && part.value.lines.length) said.push(t("sentenceValue", spoken(part.value)));
+  if (hasGradient) said.push(gradientWords(store, node, part.gradient));
   const separator = store.language.value === "zh" ? "，" : ", ";
   return said.filter(Boolean).join(separator);
 }

@@ -15,7 +15,7 @@ it("every text is there in both languages, with the same places", () => {
 });
 
 it("every text is used", () => {
-  const unused = Object.keys(STRINGS).filter((key) => !new RegExp(`["'.]${key}\\b`).test(CODE) && !isComposed(key));
+  const unused = Object.keys(STRINGS).filter((key) => !CODE.includes(`"${key}"`) && !isComposed(key));
   expect(unused).toEqual([]);
 });
 

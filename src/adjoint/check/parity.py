@@ -22,11 +22,11 @@ import numpy as np
 
 from adjoint.abstract import Abstract
 from adjoint.check.rounding import allowance, ulp
-from adjoint.compile.arguments import Arguments
-from adjoint.compile.compiled import Compiled, Variant
-from adjoint.compile.lower import lower
-from adjoint.compile.segments import runnable
-from adjoint.compile.trace import Traced, trace
+from adjoint.compiler.arguments import Arguments
+from adjoint.compiler.compiled import Compiled, Variant
+from adjoint.compiler.lower import lower
+from adjoint.compiler.segments import runnable
+from adjoint.compiler.trace import Traced, trace
 from adjoint.errors import AdjointError, TraceError
 from adjoint.leaves import State
 from adjoint.op import Op

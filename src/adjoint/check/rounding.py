@@ -17,8 +17,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from adjoint.abstract import Abstract
-from adjoint.compile.lower import UnloweredError, lowered
-from adjoint.compile.program import COMPARISONS, MEANING, Builder, Program, Value
+from adjoint.compiler.lower import UnloweredError, lowered
+from adjoint.compiler.program import COMPARISONS, MEANING, Builder, Program, Value
 from adjoint.op import Op
 from adjoint.tensor import Array
 

@@ -24,6 +24,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "explain": "Show the graph of an expression with every value and gradient.",
     "train": "Train a network on a table (CSV, Parquet) or on the digits.",
     "predict": "Predict with a trained network.",
+    "view": "Look at a graph, a run or a model in the browser.",
+    "studio": "Open the web app: try functions, watch networks learn.",
     "export": "Write a trained network as machine code for C.",
     "cache": "Show or remove the compiled code that is kept on this machine.",
 }

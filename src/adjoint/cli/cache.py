@@ -13,7 +13,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from adjoint.cli import HELP, Mistake
-from adjoint.compile.cache import LIMIT_VARIABLE, MIB, Entry, ObjectCache
+from adjoint.compiler.cache import LIMIT_VARIABLE, MIB, Entry, ObjectCache
 
 PIPED_WIDTH: Final = 300  # columns where no terminal sets a limit: a line for each entry, however long its name
 

@@ -19,7 +19,7 @@ import adjoint
 from adjoint.cli import HELP, Mistake
 from adjoint.cli import model as models
 from adjoint.cli.predict import _cell
-from adjoint.compile.export import LIBRARY_SUFFIX, Exported, export_native, is_exported
+from adjoint.compiler.export import LIBRARY_SUFFIX, Exported, export_native, is_exported
 from adjoint.data import Encoder
 from adjoint.data.features import NumberFeature, TextFeature
 from adjoint.data.targets import NumberTarget

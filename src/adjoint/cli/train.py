@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -69,10 +71,13 @@ _RATES_IN_WORDS: Final = ", ".join(f"{name} {rate:g}" for name, rate in RATES.it
 @click.option(
     "--compile/--no-compile", default=DEFAULTS.compile, help="Run steps as native code; the result is the same."
 )
+@click.option("--watch", is_flag=True, show_default=False, help="Watch the training in a browser (extra studio).")
 @click.option("--output", "-o", metavar="MODEL", help=f"Model file. Default: name of FILE + {SUFFIX}, in this folder.")
 @click.option("--force", is_flag=True, show_default=False, help="Overwrite MODEL even if it is no model of adjoint.")
 @click.option("--quiet", "-q", is_flag=True, show_default=False, help="Print nothing but mistakes.")
-def train(source: str, target: str | None, output: str | None, force: bool, quiet: bool, **wishes: Any) -> None:
+def train(
+    source: str, target: str | None, output: str | None, *, force: bool, quiet: bool, watch: bool, **wishes: Any
+) -> None:
     """Train a network on FILE (CSV or Parquet) to predict a column, or on the word `digits`.
 
     \b
@@ -86,11 +91,19 @@ def train(source: str, target: str | None, output: str | None, force: bool, quie
     plan = Plan.of(parts, settings)
     console = Console(file=sys.stdout, highlight=False, quiet=quiet)
     introduce(console, parts, plan.model.encoder)
-    history = plan.run(False if quiet else console)
-    result = report(console, plan.model, parts)
-    about = {"training": settings.to_json(), "history": history.columns, "metrics": result.figures}
-    models.save(path, plan.model, plan.architecture, about)
-    console.print(Text(f"\nmodel: {path}\nnext:  adjoint predict {_quoted(path)} {_example(source)}"), soft_wrap=True)
+    with _watched(plan, path) if watch else nullcontext([]) as callbacks:
+        history = plan.run(False if quiet else console, callbacks)
+        result = report(console, plan.model, parts)
+        about = {"training": settings.to_json(), "history": history.columns, "metrics": result.figures}
+        models.save(path, plan.model, plan.architecture, about)
+        after = f"\nmodel: {path}\nnext:  adjoint predict {_quoted(path)} {_example(source)}"
+        console.print(Text(after), soft_wrap=True)
+
+
+def _watched(plan: Plan, path: str) -> AbstractContextManager[Sequence[Any]]:
+    from adjoint.cli.studio import watched
+
+    return watched(plan, path)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +132,7 @@ class Plan:
         net = architecture.build(settings.seed)
         return cls(parts, settings, architecture, models.Model(net, encoder, loss), settings.optimizer_of(net))
 
-    def run(self, progress: bool | Console) -> training.History:
+    def run(self, progress: bool | Console, callbacks: Sequence[training.Callback] = ()) -> training.History:
         """Train the network."""
         model, settings = self.model, self.settings
         x, y = model.encoder.encode(self.parts.train)
@@ -139,6 +152,7 @@ class Plan:
             compile=settings.compile,
             seed=settings.seed,
             progress=progress,
+            callbacks=callbacks,
         )
 
 

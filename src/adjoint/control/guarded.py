@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from adjoint.compile.trace import Recorder
+from adjoint.compiler.trace import Recorder
 from adjoint.control.values import Flat
 from adjoint.errors import TraceError
 from adjoint.leaves import State

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from adjoint.abstract import Abstract
-from adjoint.compile.trace import Recorder
+from adjoint.compiler.trace import Recorder
 from adjoint.control.guarded import Aside, Function, Way, guarded, joined, running
 from adjoint.control.values import Flat, condition, kind_of
 from adjoint.errors import GradientError, ShapeError, TraceError

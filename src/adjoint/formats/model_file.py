@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from adjoint.atomic import write_atomically
 from adjoint.errors import ModelFileError
-from adjoint.formats.atomic import write_atomically
 from adjoint.nn import Module
 from adjoint.tensor import Array
 

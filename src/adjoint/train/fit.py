@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from adjoint.data import minibatches
 from adjoint.errors import AdjointError, DataError, NumericalError, TraceError
 from adjoint.nn import Module
 from adjoint.optim import Optimizer
@@ -105,6 +104,7 @@ def fit(
     progress : bool or rich Console
         A live bar on a terminal, a line every few epochs elsewhere; False: nothing.
     callbacks : sequence of objects with a method `on_epoch_end(history, net)`, which stops training by returning True
+        One that has a method `on_step(loss)` is told the loss of every step, too.
 
     Returns
     -------
@@ -284,7 +284,10 @@ class Training:
 
     def _mean_loss(self) -> float:
         total = 0.0
+        told = [callback.on_step for callback in self.callbacks if hasattr(callback, "on_step")]
         for number, (loss, rows) in enumerate(self.steps(self.data, self.rows, self.rng), start=1):
+            for tell in told:
+                tell(loss)
             total += self._finite(loss, f"step {number}") * rows
         return total / len(self.data.x)
 

@@ -87,10 +87,10 @@ class EagerSteps:
 
 
 class CompiledSteps:
-    """Steps in native code; the last batch of an epoch, if it is shorter, in Python: it is no second compilation worth."""
+    """Steps in native code; a last batch that is shorter runs in Python: it is not worth a second compilation."""
 
     def __init__(self, step: Step) -> None:
-        from adjoint.compile.compiled import compile as compiled
+        from adjoint.compiler.compiled import compile as compiled
 
         self.step = step
         self.compiled = compiled(step)

@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from adjoint.atomic import write_atomically
 from adjoint.errors import DocumentError
-from adjoint.formats.atomic import write_atomically
 from adjoint.graph import Graph
 from adjoint.recording import here
 from adjoint.view.arrays import DETAILS, INLINE, entry_problem

@@ -19,8 +19,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
+from adjoint.atomic import write_atomically
 from adjoint.errors import AdjointError, DocumentError
-from adjoint.formats.atomic import write_atomically
 from adjoint.view.document import checked, document
 from adjoint.view.escape import escaped
 

@@ -9,8 +9,8 @@ import os
 from collections.abc import Iterator, Sequence
 from functools import cache
 
+from adjoint.atomic import write_atomically
 from adjoint.errors import AdjointError
-from adjoint.formats.atomic import write_atomically
 from adjoint.recording import here
 from adjoint.view.escape import escaped
 from adjoint.view.svg import style

@@ -13,7 +13,7 @@ from functools import cache
 from itertools import groupby
 from typing import Any, Final
 
-from adjoint.formats.atomic import write_atomically
+from adjoint.atomic import write_atomically
 from adjoint.view.document import checked, document
 from adjoint.view.escape import escaped
 from adjoint.view.figures import NOTHING, Figure

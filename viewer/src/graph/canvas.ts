@@ -15,7 +15,7 @@ export interface Extent {
   height: number;
 }
 
-const [SMALLEST, LARGEST, READABLE] = [0.02, 4, 0.62];
+const [SMALLEST, LARGEST, READABLE] = [0.02, 4, 0.5];
 
 export class View {
   readonly camera: Signal<Camera> = signal({ x: 0, y: 0, zoom: 1 });
@@ -43,8 +43,8 @@ export class View {
     this.camera.value = { x: x + dx, y: y + dy, zoom };
   }
 
-  /** Bring a point of the picture into sight, if it is not. */
-  reveal(x: number, y: number): void {
+  /** Bring a point of a picture into sight, if it is not, without showing what is left of the picture or right of it. */
+  reveal(x: number, y: number, wide: number): void {
     const { camera, extent } = this;
     const from = camera.value;
     const [left, top] = [x * from.zoom + from.x, y * from.zoom + from.y];
@@ -52,9 +52,9 @@ export class View {
     const inside = left > margin && left < extent.width - margin && top > margin && top < extent.height - margin;
     if (inside || !extent.width) return;
     const isNear = (at: number, length: number) => at > margin && at < length - margin;
-    this.panBy(
-      isNear(left, extent.width) ? 0 : extent.width / 2 - left,
-      isNear(top, extent.height) ? 0 : extent.height / 2 - top,
-    );
+    const [least, most] = [extent.width - wide * from.zoom, 0];
+    const middle = isNear(left, extent.width) ? from.x : extent.width / 2 - x * from.zoom;
+    const to = least < most ? Math.max(least, Math.min(most, middle)) : from.x;
+    this.panBy(to - from.x, isNear(top, extent.height) ? 0 : extent.height / 2 - top);
   }
 }

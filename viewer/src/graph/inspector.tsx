@@ -2,6 +2,8 @@
 
 import type { ComponentChildren } from "preact";
 import { useSignal } from "@preact/signals";
+import type { Row } from "../callout";
+import { callout, isNumber } from "../callout";
 import type { ArrayEntry, Entry } from "../document";
 import { elements, numeric, opName, wiring } from "../document";
 import { entry, number, shapeText } from "../picture/digits";
@@ -43,6 +45,7 @@ function Details({ store, node }: { store: Store; node: number }) {
       <Folds store={store} node={node} />
       <Numbers store={store} node={node} what="value" />
       <Numbers store={store} node={node} what="gradient" />
+      {formula && <Locals store={store} node={node} />}
       {store.isEditable(node) && <WhatIf store={store} node={node} />}
       {store.circuit.value && <Wiggle store={store} node={node} />}
       <dl>
@@ -189,6 +192,31 @@ function rowsOf(data: readonly number[], shape: readonly number[], dtype: string
     rows.push(texts.slice(at, at + across).map((text) => text.padStart(wide)).join(" "));
   }
   return rows.join("\n");
+}
+
+/** The local gradients of a gate, by input, with the way to its whole Jacobian. */
+function Locals({ store, node }: { store: Store; node: number }) {
+  const { t } = store;
+  const out = labelOf(store, node);
+  const said = callout(store, node);
+  return (
+    <section>
+      <h3>{t("localGradients")}</h3>
+      {said.rows.map((row, place) => (
+        <p class="formula">
+          {said.equations[place] ?? `∂${out}/∂${row.label}${row.formula && ` = ${row.formula}`}${localText(row)}`}
+        </p>
+      ))}
+      <button onClick={() => (store.view.value = "jacobian")}>{t("jacobian")}</button>
+    </section>
+  );
+}
+
+const LONGEST = 40;
+
+/** The number of a local gradient, unless its formula is the number already or it is a large array. */
+function localText(row: Row): string {
+  return !row.local || isNumber(row) || row.local.length > LONGEST ? "" : ` = ${row.local}`;
 }
 
 // --- what if ---------------------------------------------------------------------------------------------------------

@@ -5,13 +5,15 @@ import { useEffect, useRef } from "preact/hooks";
 import type { Store } from "../store";
 import type { View } from "./canvas";
 
-const [WIDE, HIGH] = [200, 120];
+const [WIDE, HIGH, LEAST] = [200, 120, 14];
+const FEWEST = 40; // boxes of a picture that has a map
 
 export function Minimap({ store, view }: { store: Store; view: View }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   useEffect(() => effect(() => draw(canvas.current, store, view)), [store, view]);
   const { width, height } = store.picture.value.layout;
   const { zoom } = view.camera.value;
+  if (store.picture.value.parts.length < FEWEST) return null;
   if (width * zoom < view.extent.width * 1.2 && height * zoom < view.extent.height * 1.2) return null;
   const go = (event: PointerEvent) => {
     if (!event.buttons) return;
@@ -26,13 +28,18 @@ export function Minimap({ store, view }: { store: Store; view: View }) {
       ref={canvas}
       class="minimap"
       width={WIDE}
-      height={HIGH}
+      height={highOf(store)}
       role="img"
       aria-label={store.t("minimap")}
       onPointerDown={go}
       onPointerMove={go}
     />
   );
+}
+
+/** As high as the picture is for its width, but so that it can be hit. */
+function highOf(store: Store): number {
+  return Math.max(LEAST, Math.ceil(store.picture.value.layout.height * scaleOf(store)));
 }
 
 function scaleOf(store: Store): number {
@@ -48,7 +55,7 @@ function draw(canvas: HTMLCanvasElement | null, store: Store, view: View): void 
   if (!canvas || !context) return;
   void store.theme.value; // the colours follow it
   const style = getComputedStyle(canvas);
-  context.clearRect(0, 0, WIDE, HIGH);
+  context.clearRect(0, 0, canvas.width, canvas.height);
   context.fillStyle = style.getPropertyValue("--wire");
   drawn.parts.forEach((part, box) => {
     const [left, top] = [drawn.layout.columns[drawn.layout.rank[box]].axis - part.half, drawn.layout.y[box] - part.rise];

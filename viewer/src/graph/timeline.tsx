@@ -2,7 +2,7 @@
 
 import { useEffect } from "preact/hooks";
 import type { Callout, Row } from "../callout";
-import { callout } from "../callout";
+import { callout, isNumber } from "../callout";
 import { wiring } from "../document";
 import { spoken, formulaOf, labelOf } from "../words";
 import type { Store } from "../store";
@@ -50,10 +50,13 @@ function valueText(store: Store, box: number): string {
   return store.isHidden(part.box.node, "value") ? "?" : spoken(part.value);
 }
 
+const LONGEST = 72; // of a product in letters; of matrices only the result is written
+
 /** upstream × local = downstream in numbers; empty where nothing flows. */
 function product(row: Row): string {
   if (!row.downstream) return "";
-  return row.local ? `${row.upstream} × ${row.local} = ${row.downstream}` : row.downstream;
+  const isLong = row.upstream.length + row.local.length + row.downstream.length > LONGEST;
+  return row.local && !isLong ? `${row.upstream} × ${row.local} = ${row.downstream}` : row.downstream;
 }
 
 export function TimelineBar({ store }: { store: Store }) {
@@ -173,16 +176,11 @@ function Forward({ store, said }: { store: Store; said: Callout }) {
         <span class="local">
           ∂{out}/∂{row.label}
           {row.formula && ` = ${row.formula}`}
-          {row.local && !isSame(row) && ` = ${row.local}`}
+          {row.local && !isNumber(row) && ` = ${row.local}`}
         </span>
       ))}
     </p>
   );
-}
-
-/** Whether the formula is the number already. */
-function isSame({ formula, local }: Row): boolean {
-  return formula !== "" && Number(formula.replace("−", "-")) === Number(local);
 }
 
 function Backward({ store, said }: { store: Store; said: Callout }) {

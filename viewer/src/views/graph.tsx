@@ -37,7 +37,7 @@ export function GraphView({ store }: ViewProps) {
             tabIndex={0}
             aria-label={pictureWords(store)}
             aria-activedescendant={chosen >= 0 ? `box-${chosen}` : undefined}
-            onPointerDown={(event) => pan(event, view)}
+            onPointerDown={(event) => pan(event, view, () => (store.node.value = -1))}
           >
             <g transform={transform}>
               <Drawing store={store} onPress={(event, box) => press(event, store, view, box)} onOpen={(box) => open(store, box)} />
@@ -93,7 +93,7 @@ function useFollowing(store: Store, view: View): void {
   useEffect(() => {
     if (box < 0 || box === undefined) return;
     const { x, y } = spot(store.picture.value, box);
-    view.reveal(x, y);
+    view.reveal(x, y, store.picture.value.layout.width);
   }, [box, store.picture.value]);
   useEffect(() => {
     store.zoom = (by) => (by === 0 ? view.fit(store.picture.value, true) : view.zoomBy(by > 0 ? 1.25 : 0.8));
@@ -122,13 +122,14 @@ function follow(event: PointerEvent, move: (dx: number, dy: number) => void, end
   addEventListener("pointercancel", onEnd);
 }
 
-function pan(event: PointerEvent, view: View): void {
+/** The background was pressed: a drag moves the picture, a click lets go of what is selected. */
+function pan(event: PointerEvent, view: View, click: () => void): void {
   if (event.button !== 0) return;
   const from = view.camera.value;
   follow(
     event,
     (dx, dy) => (view.camera.value = { ...view.camera.value, x: from.x + dx, y: from.y + dy }),
-    () => undefined,
+    (wasDrag) => !wasDrag && click(),
   );
 }
 
@@ -140,17 +141,11 @@ function press(event: PointerEvent, store: Store, view: View, box: number): void
     store.node.value = node;
     store.said.value = sentence(store, store.owner.value[node]);
   };
+  event.stopPropagation();
   if (!store.isEditable(node) || !store.circuit.value) {
-    const from = view.camera.value;
-    event.stopPropagation();
-    follow(
-      event,
-      (dx, dy) => (view.camera.value = { ...view.camera.value, x: from.x + dx, y: from.y + dy }),
-      (wasDrag) => !wasDrag && select(),
-    );
+    pan(event, view, select);
     return;
   }
-  event.stopPropagation();
   event.preventDefault();
   const start = store.circuit.value.values(store.edits.value)[node];
   const unit = FINE * Math.max(1, Math.abs(start));

@@ -27,12 +27,14 @@ export function NetworkView({ store }: ViewProps) {
   const unit = Math.min(chosen.value.unit, layer.units - 1);
   const sizes = [layers[0].inputs, ...layers.map((each) => each.units)];
   return (
-    <div class="page-view">
-      <h2>
-        {sizes.join("-")}: {t("layerCount", layers.length, layers.length - 1)}
-      </h2>
-      <Diagram store={store} sizes={sizes} at={at} unit={unit} choose={(l, u) => (chosen.value = { layer: l, unit: u })} />
-      <div class="network">
+    <div class="page-view network">
+      <section>
+        <h2>
+          {sizes.join("-")}: {t("layerCount", layers.length, layers.length - 1)}
+        </h2>
+        <Diagram store={store} sizes={sizes} at={at} unit={unit} choose={(l, u) => (chosen.value = { layer: l, unit: u })} />
+      </section>
+      <div>
         <Neuron store={store} layer={layer} unit={unit} place={at} />
         <Activation store={store} layer={layer} />
       </div>

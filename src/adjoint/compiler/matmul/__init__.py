@@ -1,0 +1,15 @@
+"""Matrix products emitted as LLVM IR, specialised on their static shapes.
+
+A product is planned (`plan`: register tile, blocks of k, whether B is packed, how workers share it), B is packed where
+that pays (`packing`), and loops over register tiles (`emit`) run a micro-kernel (`kernel`) for each. Kernels and
+packing routines are internal functions of the module, shared by all products in it.
+
+Invariant: every element of C is one chain of fused multiply-adds in rising k, so its bits depend on its row of A and
+its column of B alone: not on the number of workers, the tile, the blocks or the place of the element.
+"""
+
+from adjoint.compiler.matmul.emit import Worker, emit_product
+from adjoint.compiler.matmul.plan import scratch_bytes
+from adjoint.compiler.matmul.product import Product
+
+__all__ = ["Product", "Worker", "emit_product", "scratch_bytes"]

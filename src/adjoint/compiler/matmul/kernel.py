@@ -1,0 +1,145 @@
+"""The micro-kernel: one register tile of C, `rows` × `vectors` accumulators, over a run of k.
+
+It is an internal function, looked up in the module by a name that says everything it depends on, so all products of a
+program share it; a product of one tile has it inline. Strides come at run time; only whether the rows of A are adjacent
+is part of the name, because then each broadcast has a constant offset.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from adjoint.compiler.llvm import ir
+from adjoint.compiler.matmul.loops import (
+    I64,
+    accumulating,
+    advanced,
+    element,
+    float_type,
+    i64,
+    internal_function,
+    intrinsic,
+    lane_mask,
+)
+
+__all__ = ["Kernel", "Strip", "emit_kernel", "kernel_function", "masked_load"]
+
+_POINTER = ir.PointerType()
+
+
+class Kernel(NamedTuple):
+    """What a micro-kernel is specialised on.
+
+    `valid`: lanes of the last vector of B that are in bounds. `resumes`: sums go on from those in the tile.
+    """
+
+    dtype: str
+    lanes: int
+    rows: int
+    vectors: int
+    adjacent: bool
+    valid: int
+    resumes: bool
+
+    @property
+    def name(self) -> str:
+        """The function's name in the module."""
+        kinds = ("_adjacent" if self.adjacent else "") + ("_resumes" if self.resumes else "")
+        kinds += f"_{self.valid}" if self.valid < self.lanes else ""
+        return f"product_{self.dtype}_{self.rows}x{self.vectors}x{self.lanes}{kinds}"
+
+    @property
+    def vector(self) -> Any:
+        """The IR type of a vector."""
+        return ir.VectorType(float_type(self.dtype), self.lanes)
+
+    @property
+    def step(self) -> int:
+        """Bytes of a vector."""
+        return self.lanes * element(float_type(self.dtype))
+
+
+class Strip(NamedTuple):
+    """Run-time arguments: the tile's rows of A, its columns of B, how far k goes, and the tile; strides in bytes."""
+
+    a: Any
+    a_row: Any
+    a_column: Any
+    b: Any
+    b_row: Any
+    k: Any
+    tile: Any
+
+
+def kernel_function(module: Any, kernel: Kernel) -> Any:
+    """The function with the arguments of a `Strip`."""
+
+    def emit(builder: Any, *arguments: Any) -> None:
+        emit_kernel(builder, kernel, Strip(*arguments))
+
+    return internal_function(module, kernel.name, [_POINTER, I64, I64, _POINTER, I64, I64, _POINTER], emit)
+
+
+def emit_kernel(builder: Any, kernel: Kernel, strip: Strip) -> None:
+    """The tile's sums, to memory: row after row, without gaps."""
+
+    def multiply(carried: list[Any]) -> list[Any]:
+        left, right, sums = carried[0], carried[1], carried[2:]
+        columns = _columns(builder, kernel, right)
+        following = []
+        for index, pointer in enumerate(_rows(builder, kernel, left, strip.a_row)):
+            value = _broadcast(builder, kernel.vector, pointer)
+            mine = sums[index * kernel.vectors : (index + 1) * kernel.vectors]
+            following += [_fused(builder, value, column, total) for column, total in zip(columns, mine, strict=True)]
+        return [advanced(builder, left, strip.a_column), advanced(builder, right, strip.b_row), *following]
+
+    places = [advanced(builder, strip.tile, i64(kernel.step * index)) for index in range(kernel.rows * kernel.vectors)]
+    if kernel.resumes:
+        held = [builder.load(place, typ=kernel.vector, align=kernel.step) for place in places]
+    else:
+        held = [ir.Constant(kernel.vector, None)] * len(places)
+    sums = accumulating(builder, strip.k, [strip.a, strip.b, *held], multiply)[2:]
+    for total, place in zip(sums, places, strict=True):
+        builder.store(total, place, align=kernel.step)
+
+
+def _columns(builder: Any, kernel: Kernel, right: Any) -> list[Any]:
+    """A row of B."""
+    itemsize = element(kernel.vector.element)
+    pointers = [advanced(builder, right, i64(index * kernel.step)) for index in range(kernel.vectors)]
+    loaded = [builder.load(pointer, typ=kernel.vector, align=itemsize) for pointer in pointers[:-1]]
+    if kernel.valid < kernel.lanes:
+        mask = lane_mask(builder, kernel.lanes, i64(kernel.valid))
+        return [*loaded, masked_load(builder, kernel.vector, pointers[-1], mask)]
+    return [*loaded, builder.load(pointers[-1], typ=kernel.vector, align=itemsize)]
+
+
+def _rows(builder: Any, kernel: Kernel, left: Any, a_row: Any) -> list[Any]:
+    """Where each row's element of A is."""
+    if kernel.adjacent:
+        itemsize = element(kernel.vector.element)
+        return [advanced(builder, left, i64(row * itemsize)) for row in range(kernel.rows)]
+    pointers = [left]
+    for _ in range(kernel.rows - 1):
+        pointers.append(advanced(builder, pointers[-1], a_row))
+    return pointers
+
+
+def _broadcast(builder: Any, vector: Any, pointer: Any) -> Any:
+    value = builder.load(pointer, typ=vector.element, align=element(vector.element))
+    one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None))
+
+
+def _fused(builder: Any, x: Any, y: Any, total: Any) -> Any:
+    """x·y + total, rounded once."""
+    name = f"llvm.fma.v{total.type.count}f{8 * element(total.type.element)}"
+    return builder.call(intrinsic(builder.module, name, total.type, [total.type] * 3), [x, y, total])
+
+
+def masked_load(builder: Any, kind: Any, pointer: Any, mask: Any) -> Any:
+    """A vector with zeros where the mask is false; memory there is not touched."""
+    word = ir.IntType(32)
+    name = f"llvm.masked.load.v{kind.count}f{8 * element(kind.element)}.p0"
+    load = intrinsic(builder.module, name, kind, [_POINTER, word, mask.type, kind])
+    return builder.call(load, [pointer, ir.Constant(word, element(kind.element)), mask, ir.Constant(kind, None)])

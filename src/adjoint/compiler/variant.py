@@ -1,0 +1,300 @@
+"""A function compiled for one signature: a native program, and what it reads, assigns and returns.
+
+Invariants. A program that assigns states runs while no other does. If a check inside it fails, nothing has been
+assigned. Ctrl-C comes before a step or after all of it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Container, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from adjoint.abstract import Abstract
+from adjoint.compiler.buffers import Buffers, Held, Results
+from adjoint.compiler.epochs import epochs
+from adjoint.compiler.lower import lower
+from adjoint.compiler.native import Native
+from adjoint.compiler.recorded import CallRule, Pullback
+from adjoint.compiler.segments import runnable
+from adjoint.compiler.trace import Traced
+from adjoint.compiler.turns import TURNS
+from adjoint.leaves import State
+from adjoint.recording import Settings
+from adjoint.tensor import DROPPED, LEAF, NO_PARAMS, Constant, Rule, Tensor, new, next_id, owned
+
+_empty: Final = np.empty
+_array: Final = np.ndarray
+MISSED: Final = object()
+#: What one run of the program gave: its results, flat, and the arrays that the states had held before.
+Run = tuple[list[Any], tuple[Any, ...]]
+
+
+class Result(NamedTuple):
+    """One leaf of what the function returns: an output of the program, or an object that was known when tracing."""
+
+    output: int | None
+    given: Any
+    is_weak: bool
+    is_tensor: bool
+    #: Parameters, and Tensors from outside the function, that get a gradient from it.
+    sources: tuple[Tensor, ...]
+
+
+class Piece(NamedTuple):
+    """Results of some steps, each stacked, and how many; whether a check failed in the step that comes next."""
+
+    results: list[Any]
+    number: int
+    failed: bool
+
+
+class Variant:
+    """The function for one signature."""
+
+    def __init__(self, traced: Traced, name: str, tensors: Sequence[int] = (), *, fast: bool) -> None:
+        """Of a trace; `tensors` are the places of arguments that are Tensors."""
+        self.traced: Final = traced
+        self.name: Final = name
+        self.program: Final = lower(traced)
+        self._version = Settings.version
+        self._settings: Final = _settings(traced)
+        states = tuple(traced.states)
+        self._ends: Final = [x for x in traced.outputs if isinstance(x, Tensor)]
+        self.arguments: Final = tuple((x.dtype, x.shape) for x in self.program.inputs[: -len(states) or None])
+        self.returned: Final = tuple((x.shape, x.dtype) for x in self.program.outputs[: len(self._ends)])
+        written = [s for s, x in traced.assigned.items() if isinstance(x, Tensor)]
+        places = {state: i for i, state in enumerate(states)}
+        assigned = [places[s] for s in written]
+        self._buffers: Final = Buffers(states, assigned)
+        self._fresh: Final = Results(self.returned)
+        self._assigns: Final = bool(assigned or traced.graded)
+        self.pairs: Final = {len(self._ends) + i: len(self.arguments) + p for i, p in enumerate(assigned)}
+        self.native: Final = runnable(self.program, self.pairs, name, fast=fast, lasting=len(states))
+        # Results get gradients unless the function has used them up itself: a training step has.
+        is_update = bool(traced.graded) or any(s.trainable for s in traced.assigned)
+        reads = {node: s for s, node in traced.states.items() if s.trainable}
+        plain = {x for i, x in enumerate(traced.inputs) if i not in tensors}
+        order = iter(range(len(self._ends)))
+        self.results: Final = tuple(_result(x, order, plain, None if is_update else reads) for x in traced.outputs)
+        self._is_recorded: Final = any(r.sources for r in self.results)
+        self._pullbacks: Final[dict[int, Pullback]] = {}
+        self._is_single: Final = traced.recipe.is_leaf() and len(self.results) == 1
+
+    def is_current(self) -> bool:
+        """Whether the modules and optimisers that were used have the settings that they had when this was traced."""
+        version = Settings.version
+        if self._version != version:
+            now = _settings(self.traced)
+            if len(now) != len(self._settings) or not all(map(_is_same, now, self._settings)):
+                return False
+            self._version = version
+        return True
+
+    # --- one call -----------------------------------------------------------------------------------------------------
+
+    def run(self, numbers: Sequence[Any]) -> Run | None:
+        """Results for arrays of the signature; None if a check failed."""
+        outputs = self._fresh.take()
+        run = self._run(numbers, outputs)
+        self._fresh.keep(outputs)
+        return run
+
+    def _run(self, numbers: Sequence[Any], outputs: list[Any]) -> Run | None:
+        if self._assigns:
+            with TURNS.assigning:
+                return self._updated(numbers, outputs)
+        held = self._buffers.held()
+        if TURNS.writers and held.read:  # what is being written now must not be read
+            with TURNS.assigning:
+                held = self._buffers.held()
+        return None if self.native.run(numbers, outputs, held) else (outputs, held.read)
+
+    def _updated(self, numbers: Sequence[Any], outputs: list[Any]) -> Run | None:
+        failed = 0
+        try:
+            TURNS.writers.append(self)
+            held = self._buffers.held()
+            before = self._before(held)
+            failed = self.native.run(numbers, outputs, held)
+        finally:
+            TURNS.writers.clear()
+            if not failed:  # also on Ctrl-C, which comes after native code has ended
+                self._finish()
+        return None if failed else (outputs, before)
+
+    def _before(self, held: Held) -> tuple[Any, ...]:
+        """What the states hold before a run, if a gradient may ask for it later."""
+        if not self._is_recorded:
+            return held.read
+        assigned = self._buffers.assigned
+        return tuple(x.copy() if place in assigned else x for place, x in enumerate(held.read))
+
+    def _finish(self) -> None:
+        """The states know their new values."""
+        self._buffers.finish()
+        for state in self.traced.graded:
+            state._grad = DROPPED
+
+    def quick(self, args: tuple[Any, ...]) -> Any:
+        """What the function returns for arrays just as the signature says; `MISSED` for any other arguments."""
+        if len(args) != len(self.arguments) or (self._version != Settings.version and not self.is_current()):
+            return MISSED
+        for x, (dtype, shape) in zip(args, self.arguments, strict=True):
+            if type(x) is not _array or x.dtype is not dtype or x.shape != shape or not x.flags.carray:
+                return MISSED
+        run = self.run(args)
+        return MISSED if run is None else self.finished(args, run, record=True)
+
+    # --- results ------------------------------------------------------------------------------------------------------
+
+    def finished(self, numbers: Sequence[Any], run: Run, *, record: bool) -> Any:
+        """Results as the function returns them, in its structure."""
+        outputs, held = run
+        kept: list[Any] | None = None  # arguments that their owner may change before a backward pass
+        leaves = []
+        for result in self.results:
+            if result.output is None:
+                leaves.append(_given(result.given))
+                continue
+            value = outputs[result.output]
+            if result.is_weak:
+                value = value.item()
+            if record and result.sources:
+                kept = kept or [owned(x) for x in numbers]
+                rule = CallRule(functools.partial(self._pullback, result), result.sources, kept, held)
+                leaves.append(_node(Tensor, value, rule, result.sources))
+            elif result.is_tensor:
+                leaves.append(_node(Constant, value, LEAF, ()))
+            else:
+                leaves.append(value if result.is_weak else value[()])
+        return leaves[0] if self._is_single else self._in_structure(leaves)
+
+    def structured(self, outputs: Sequence[Any]) -> Any:
+        """Outputs, flat, in the structure that the function returns, with what was known when tracing in its place."""
+        return self._in_structure([_given(r.given) if r.output is None else outputs[r.output] for r in self.results])
+
+    def _in_structure(self, leaves: list[Any]) -> Any:
+        import optree
+
+        return optree.tree_unflatten(self.traced.recipe, leaves)
+
+    def _pullback(self, result: Result) -> Pullback:
+        output: Any = result.output
+        if output not in self._pullbacks:
+            with TURNS.tracing:
+                made = Pullback(self.traced, self._ends[output], result.sources, self.name)
+                self._pullbacks.setdefault(output, made)
+        return self._pullbacks[output]
+
+    # --- many steps ---------------------------------------------------------------------------------------------------
+
+    def steps(self, order: Any, sources: Sequence[Any], examples: Sequence[Any]) -> Iterator[Piece]:
+        """Results of the steps of `order` in pieces. It ends early before a step in which a check fails, and where
+        states or settings have been changed, or somebody holds a state's array, since the last piece.
+        """
+        runnable = self.native
+        if isinstance(runnable, Native):
+            yield from self._native_steps(runnable, order, sources, examples)
+            return
+        for rows in order:
+            run = self.run([x[rows] for x in sources])
+            yield Piece([] if run is None else [x[None] for x in run[0]], int(run is not None), run is None)
+            if run is None or not self.is_current():
+                return
+
+    def _native_steps(
+        self, native: Native, order: Any, sources: Sequence[Any], examples: Sequence[Any]
+    ) -> Iterator[Piece]:
+        outputs = [_empty(shape, dtype) for shape, dtype in self.returned]
+        kept = [_empty((len(order), *shape), dtype) for shape, dtype in self.returned]
+        with TURNS.assigning:
+            held = self._buffers.held()
+        arrays = [*examples, *held.read, *outputs, *held.written]
+        pieces = epochs(native, order, sources, arrays, list(zip(outputs, kept, strict=True)))
+        while self.is_current():
+            with TURNS.assigning:
+                if not self._buffers.is_apart(held, more=2):  # the list of arrays holds each of them twice
+                    return
+                try:
+                    TURNS.writers.append(self)
+                    piece = next(pieces, None)
+                finally:
+                    TURNS.writers.clear()
+                    self._finish()
+            if piece is None:
+                return
+            yield Piece([k[piece.first : piece.first + piece.number] for k in kept], piece.number, piece.failed)
+
+
+def _given(x: Any) -> Any:
+    """An object that was known when tracing; arrays as copies, since the caller may change what is returned."""
+    return x.copy() if isinstance(x, np.ndarray) else x
+
+
+def _settings(traced: Traced) -> list[Any]:
+    """What a trace may have read in Python: attributes of modules and optimisers, and what is trainable."""
+    found: list[Any] = [state.trainable for state in traced.states]
+    for holder in traced.holders:
+        found += [x for item in vars(holder).items() for x in item]
+    return found
+
+
+def _is_same(x: Any, y: Any) -> bool:
+    if x is y:
+        return True
+    if type(x) is not type(y):
+        return False
+    if isinstance(x, tuple):
+        return len(x) == len(y) and all(map(_is_same, x, y))
+    return isinstance(x, str | int | float) and x == y
+
+
+def _result(x: Any, order: Iterator[int], plain: Container[Any], reads: Mapping[Tensor, State] | None) -> Result:
+    """A leaf of the results; `plain` are arguments that are no Tensors, `reads` what gets gradients (None: nothing)."""
+    if not isinstance(x, Tensor):
+        return Result(None, x, False, False, ())
+    weak = type(x._value) is float or (type(x._value) is Abstract and x._value.weak)
+    is_tensor = any(_is_known(node) or (not node._inputs and node not in plain) or _reads(node) for node in _below(x))
+    sources: tuple[Tensor, ...] = ()
+    if reads is not None and type(x) is Tensor:
+        sources = tuple(reads.get(n, n) for n in _below(x, active=True) if n in reads or _is_known(n))
+    return Result(next(order), None, weak, is_tensor, sources)
+
+
+def _is_known(node: Tensor) -> bool:
+    """Whether a Tensor was there before the trace."""
+    return type(node._value) is not Abstract
+
+
+def _reads(node: Tensor) -> bool:
+    return any(isinstance(x, State) for x in node._inputs)
+
+
+def _below(end: Tensor, *, active: bool = False) -> list[Tensor]:
+    """All nodes of a trace that a result depends on; or those alone that a gradient of it passes."""
+    found = {end: None}
+    stack = [end]
+    while stack:
+        node = stack.pop()
+        inputs = () if _is_known(node) else node._inputs
+        tensors = [x for x in inputs if isinstance(x, Tensor) and not isinstance(x, State)]
+        more = [x for x in tensors if x not in found and (type(x) is Tensor or not active)]
+        found |= dict.fromkeys(more)
+        stack += more
+    return list(found)
+
+
+def _node(kind: type[Tensor], value: Any, rule: Rule, inputs: tuple[Tensor, ...]) -> Tensor:
+    """A Tensor as `record` makes it, but for the search of the line that called."""
+    node: Any = new(kind)
+    node._value = value
+    node._rule = rule
+    node._inputs = inputs
+    node._params = NO_PARAMS
+    node._name = node._grad = node._code = node._scope = None
+    node._offset = 0
+    node._id = next_id()
+    return node  # type: ignore[no-any-return]
