@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from adjoint import atomic, write_atomically
+from adjoint import atomic
+from adjoint.atomic import write_atomically
 
 
 def names(folder):

@@ -109,6 +109,12 @@ def _svg(graph: Graph, path: Any = None, **settings: Any) -> str:
     return drawn
 
 
+def _html(graph: Graph, path: Any = None, **settings: Any) -> str:
+    """The graph in its viewer, one page; to a file too if a path is given. Settings as `adjoint.view.to_html`."""
+    page: str = import_module("adjoint.view").to_html(graph, path, **settings)
+    return page
+
+
 def _mimebundle(graph: Graph, include: Any = None, exclude: Any = None) -> dict[str, Any]:
     """The graph as a notebook shows it."""
     shown: dict[str, Any] = import_module("adjoint.view").mimebundle(graph, include, exclude)
@@ -116,7 +122,7 @@ def _mimebundle(graph: Graph, include: Any = None, exclude: Any = None) -> dict[
 
 
 # drawing is imported when something is drawn
-attach("view", {"text": _text, "svg": _svg, "_repr_mimebundle_": _mimebundle}, to=Graph)
+attach("view", {"text": _text, "svg": _svg, "html": _html, "_repr_mimebundle_": _mimebundle}, to=Graph)
 
 #: The array API's names for what has NumPy's name here.
 concat, permute_dims, pow, atan = concatenate, transpose, power, arctan

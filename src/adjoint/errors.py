@@ -13,6 +13,8 @@
     ├── ExpressionError (ValueError)   a text that is not an expression of `adjoint explain`
     ├── ModelFileError (ValueError)    a file that is not a model of ours, or a damaged one
     ├── DocumentError (ValueError)     data that are no graph document, or one that would be too large
+    ├── ExtraMissingError (ImportError)   a part of the library whose extra is not installed
+    ├── ViewerMissingError (RuntimeError)  the viewer's page, which was not built
     └── NumericalError (ArithmeticError)  a computation whose numbers became infinite or NaN
 
 Every class also derives from the builtin that a NumPy user would catch. A message reads
@@ -82,6 +84,14 @@ class ModelFileError(AdjointError, ValueError):
 
 class DocumentError(AdjointError, ValueError):
     """Data that are no graph document, or one that would be too large."""
+
+
+class ExtraMissingError(AdjointError, ImportError):
+    """A part of this library that needs packages which are not installed."""
+
+
+class ViewerMissingError(AdjointError, RuntimeError):
+    """The package has no `viewer.js`: it was not built."""
 
 
 class NumericalError(AdjointError, ArithmeticError):

@@ -488,7 +488,7 @@ SLOTS: Final[Mapping[str, Sequence[str]]] = {
         *("exp", "log", "sqrt", "tanh", "sigmoid", "relu"),
         *("__array_ufunc__", "__array_function__", "__array_namespace__"),
     ),
-    "view": ("text", "svg", "_repr_mimebundle_"),
+    "view": ("text", "svg", "html", "_repr_mimebundle_"),
 }
 
 

@@ -105,7 +105,7 @@ def test_what_was_compiled_is_not_compiled_again(own_folder, monkeypatch):
         compiled(f)(X[:1])
 
 
-def _refuse(*_):
+def _refuse(*_, **__):
     raise AssertionError("it compiles")
 
 

@@ -7,9 +7,10 @@ from importlib.resources import files
 import pytest
 
 import adjoint as ad
+from adjoint.errors import ExtraMissingError
 from adjoint.view import DocumentError, document, quiz, svg, text
 from adjoint.view.html import viewer
-from adjoint.view.widget import ExtraMissingError, _kind, widget
+from adjoint.view.widget import _kind, widget
 
 BUILT = files("adjoint.view").joinpath("viewer.js").is_file()
 pytestmark = pytest.mark.skipif(not BUILT, reason="no viewer.js: built in viewer/")

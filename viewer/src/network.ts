@@ -25,7 +25,15 @@ export interface Layer {
 const PASSING: readonly string[] = ["cast", "transpose", "mT", "identity", "reshape"];
 const ACTIVATIONS: readonly string[] = ["relu", "sigmoid", "tanh", "leaky_relu", "elu", "softplus"];
 
+const known = new WeakMap<Graph, Layer[]>();
+
 export function layersOf(graph: Graph): Layer[] {
+  const held = known.get(graph) ?? readLayers(graph);
+  known.set(graph, held);
+  return held;
+}
+
+function readLayers(graph: Graph): Layer[] {
   const found: Layer[] = [];
   for (let node = 0; node < graph.count; node++) {
     const layer = opName(graph, node) === "matmul" ? layerOf(graph, node) : null;

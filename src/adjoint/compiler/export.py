@@ -195,7 +195,9 @@ def _closed(traced: Traced) -> Program:
 def _check_native(program: Program) -> None:
     for step in split(program):
         if isinstance(step, Value):
-            what = step.params["op"] if step.kind == "eager" else f"{step.kind} of {step.inputs[0].dtype}"
+            what = (
+                step.params["op"] if step.kind == "eager" else f"{step.kind} of {step.inputs[0].dtype} to {step.dtype}"
+            )
             raise TraceError(f"export_native: there is no native code for {what}, which NumPy computes{here()}")
 
 

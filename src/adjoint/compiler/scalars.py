@@ -38,7 +38,7 @@ def run_tape(m, *numbers, tape):
     >>> import adjoint as ad
     >>> from adjoint.compiler.tape import Tape
     >>> x, y = ad.tensor(3.0), ad.tensor(4.0)
-    >>> run_tape(1.0, 2.0, tape=Tape.of(x * y, [x, y]))
+    >>> run_tape([1.0, 2.0], tape=Tape.of(x * y, [x, y]))
     array([2., 2., 1.])
 
     Source: A. Griewank and A. Walther, "Evaluating Derivatives", 2008, section 4.

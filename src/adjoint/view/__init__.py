@@ -4,6 +4,7 @@ from adjoint.errors import DocumentError
 from adjoint.view.activation import activation
 from adjoint.view.document import document, load, save
 from adjoint.view.group import group
+from adjoint.view.html import to_html
 from adjoint.view.network import network
 from adjoint.view.neuron import neuron
 from adjoint.view.quiz import quiz
@@ -26,5 +27,6 @@ __all__ = [
     "show",
     "svg",
     "text",
+    "to_html",
     "widget",
 ]

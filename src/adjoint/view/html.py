@@ -20,7 +20,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from adjoint.atomic import write_atomically
-from adjoint.errors import AdjointError, DocumentError
+from adjoint.errors import DocumentError, ViewerMissingError
 from adjoint.view.document import checked, document
 from adjoint.view.escape import escaped
 
@@ -47,10 +47,6 @@ _PAGE: Final = """<!doctype html>
 </body>
 </html>
 """
-
-
-class ViewerMissingError(AdjointError, RuntimeError):
-    """The package has no `viewer.js`: it was not built."""
 
 
 def to_html(

@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from adjoint.errors import AdjointError, DocumentError
+from adjoint.errors import DocumentError, ExtraMissingError
 from adjoint.recording import here
 from adjoint.view.document import document
 from adjoint.view.html import LANGUAGES, THEMES, viewer
@@ -19,10 +19,6 @@ from adjoint.view.svg import svg
 from adjoint.view.text import text
 
 SMALLEST = 120  # pixels
-
-
-class ExtraMissingError(AdjointError, ImportError):
-    """A package is not installed that an extra of this one would bring."""
 
 
 def widget(subject: Any, *args: Any, height: int = 480, theme: str = "auto", language: str | None = None) -> Any:

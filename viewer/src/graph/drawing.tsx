@@ -35,6 +35,7 @@ export function Drawing({ store, onPress, onOpen, mark }: DrawingProps) {
       <Wires drawn={drawn} />
       {drawn.parts.map((part, box) => (
         <Box
+          key={`${part.box.kind} ${part.box.node}${part.box.kind === "stub" ? ` ${box}` : ""}`}
           store={store}
           drawn={drawn}
           box={box}

@@ -35,13 +35,19 @@ function lowered(text: string): string {
 
 const isOdd = (text: string): boolean => Number(text.slice(-1)) % 2 === 1;
 
+/** Whether a number lies exactly between two of so many decimals. */
+function isHalfway(size: number, digits: number): boolean {
+  const scaled = size * 10 ** (digits + 1); // of a tie this is exact, a whole number that ends in 5
+  if (scaled < Number.MAX_SAFE_INTEGER && scaled % 10 !== 5) return false;
+  const exact = size.toFixed(Math.min(100, digits + SPARE));
+  return isTie(exact.slice(exact.indexOf(".") + 1), digits);
+}
+
 /** Python's f"{x:.{digits}f}" of a finite number below 1e21. */
 export function fixed(x: number, digits: number): string {
   const size = Math.abs(x);
   const rounded = size.toFixed(digits);
-  const exact = size.toFixed(Math.min(100, digits + SPARE));
-  const tie = isTie(exact.slice(exact.indexOf(".") + 1), digits) && isOdd(rounded);
-  const text = tie ? lowered(rounded) : rounded;
+  const text = isOdd(rounded) && isHalfway(size, digits) ? lowered(rounded) : rounded;
   return x < 0 || Object.is(x, -0) ? `-${text}` : text;
 }
 

@@ -38,7 +38,7 @@ export class Figures {
   }
 
   private isBlank(node: number, what: "value" | "gradient"): boolean {
-    return this.blank.has(`${node} ${what}`);
+    return this.blank.size > 0 && this.blank.has(`${node} ${what}`);
   }
 
   /** The value of a node; of one that was recorded without data, its shape. */
