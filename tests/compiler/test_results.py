@@ -27,6 +27,16 @@ def test_a_result_that_nobody_holds_is_used_again():
     assert len(places) == 1
 
 
+def test_results_are_used_again_by_turns():
+    """A loop holds its last result while the next one is made."""
+    double, places = compile(lambda x: x * 2.0), set()
+    result = double(LARGE)
+    for _ in range(6):
+        result = double(LARGE)
+        places.add(result.ctypes.data)
+    assert len(places) == 2
+
+
 def test_small_results_are_new_arrays():
     fresh = Results([((3,), np.dtype(float))])
     (first,) = fresh.take()

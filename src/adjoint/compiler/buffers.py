@@ -15,7 +15,6 @@ import math
 import sys
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from operator import setitem
 from typing import Any, Final, NamedTuple
 
@@ -25,6 +24,8 @@ from adjoint.leaves import State
 
 _references: Final = sys.getrefcount
 _empty: Final = np.empty
+#: Results of one place that are remembered: who keeps the last one while the next is made needs two.
+_SPARE: Final = 2
 #: Bytes of a result that is worth using again.
 _LARGE: Final = 64 * 1024
 _next_number: Final = itertools.count(1).__next__
@@ -110,24 +111,36 @@ class Results:
             i: [] for i, (shape, dtype) in enumerate(kinds) if math.prod(shape) * dtype.itemsize >= _LARGE
         }
 
+    @property
+    def has_large(self) -> bool:
+        """Whether any is worth using again."""
+        return bool(self._spare)
+
     def take(self) -> list[Any]:
         """An array for each result."""
         if not self._spare:
             return [_empty(shape, dtype) for shape, dtype in self._kinds]
         outputs = [None if i in self._spare else _empty(*kind) for i, kind in enumerate(self._kinds)]
         for i, spare in self._spare.items():
-            with suppress(IndexError):  # none yet, or another thread has it
-                outputs[i] = spare.pop()
-            if outputs[i] is None or _holders_at(outputs, i) > _ALONE_IN_LIST:
-                shape, dtype = self._kinds[i]
-                outputs[i] = _empty(shape, dtype)
+            for _ in range(len(spare)):
+                try:
+                    outputs[i] = spare.pop(0)
+                except IndexError:  # another thread has it
+                    break
+                if _holders_at(outputs, i) <= _ALONE_IN_LIST:
+                    break
+                spare.append(outputs[i])  # still held: it may be free the next time
+                outputs[i] = None
+            if outputs[i] is None:
+                outputs[i] = _empty(*self._kinds[i])
         return outputs
 
     def keep(self, outputs: Sequence[Any]) -> None:
-        """Remember large results, for when their holders have let go of them."""
+        """Remember large results, for when their holders have let go of them; the oldest are forgotten."""
         for i, spare in self._spare.items():
-            if not spare:
-                spare.append(outputs[i])
+            spare.append(outputs[i])
+            if len(spare) > _SPARE:
+                del spare[0]
 
 
 def _holders_at(arrays: list[Any], place: int) -> int:

@@ -128,7 +128,7 @@ def epochs(
     memory = native.memory(arrays)
     lists = [w for s, a in zip(sources, arrays, strict=False) for w in (s.ctypes.data, s[:1].nbytes, a.ctypes.data)]
     total, batch = order.shape
-    done, count = 0, 1
+    done, count = 0, native.steps_a_turn
     while done < total:
         count = min(count, total - done)
         kept = [w for x, k in results for w in (x.ctypes.data, x.nbytes, k[done:].ctypes.data)]
@@ -143,4 +143,4 @@ def epochs(
         if failed:
             return
         done += count
-        count = max(1, min(2 * count, int(count * TURN / max(seconds, 1e-7))))
+        native.steps_a_turn = count = max(1, min(4 * count, int(count * TURN / max(seconds, 1e-7))))

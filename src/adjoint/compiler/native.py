@@ -109,6 +109,8 @@ class Native:
         self._call: Final = entered(self._library, "call", changing)
         #: Whether a run is a single call, once the table has the arrays of states.
         self._is_quick: Final = IS_READABLE and not layout.is_shared
+        #: Steps that take about one turn of `epochs`, as far as is known.
+        self.steps_a_turn = 1
         self._lock: Final = threading.Lock()
         self._memory: Final = Memory(self)
 

@@ -41,6 +41,8 @@ class Result(NamedTuple):
     is_tensor: bool
     #: Parameters, and Tensors from outside the function, that get a gradient from it.
     sources: tuple[Tensor, ...]
+    #: Makes its gradient, when one is asked for.
+    pullback: Any = None
 
 
 class Piece(NamedTuple):
@@ -78,10 +80,13 @@ class Variant:
         reads = {node: s for s, node in traced.states.items() if s.trainable}
         plain = {x for i, x in enumerate(traced.inputs) if i not in tensors}
         order = iter(range(len(self._ends)))
-        self.results: Final = tuple(_result(x, order, plain, None if is_update else reads) for x in traced.outputs)
+        known = [_result(x, order, plain, None if is_update else reads) for x in traced.outputs]
+        self.results: Final = tuple(r._replace(pullback=functools.partial(self._pullback, r)) for r in known)
         self._is_recorded: Final = any(r.sources for r in self.results)
         self._pullbacks: Final[dict[int, Pullback]] = {}
         self._is_single: Final = traced.recipe.is_leaf() and len(self.results) == 1
+        is_small = self._is_single and self.results[0].output is not None and not self._fresh.has_large
+        self._is_plain: Final = is_small and not self._assigns and not self.results[0].is_weak
 
     def is_current(self) -> bool:
         """Whether the modules and optimisers that were used have the settings that they had when this was traced."""
@@ -145,8 +150,25 @@ class Variant:
         for x, (dtype, shape) in zip(args, self.arguments, strict=True):
             if type(x) is not _array or x.dtype is not dtype or x.shape != shape or not x.flags.carray:
                 return MISSED
+        if self._is_plain:
+            return self._quick_result(args)
         run = self.run(args)
         return MISSED if run is None else self.finished(args, run, record=True)
+
+    def _quick_result(self, args: tuple[Any, ...]) -> Any:
+        """`run` and `finished` in one, for a function with one small result that assigns nothing: a network alone."""
+        (result,), ((shape, dtype),) = self.results, self.returned
+        held = self._buffers.held()
+        if TURNS.writers and held.read:
+            with TURNS.assigning:
+                held = self._buffers.held()
+        value = _empty(shape, dtype)
+        if self.native.run(args, (value,), held):
+            return MISSED
+        if result.sources:
+            rule = CallRule(result.pullback, result.sources, [owned(x) for x in args], held.read)
+            return _node(Tensor, value, rule, result.sources)
+        return _node(Constant, value, LEAF, ()) if result.is_tensor else value[()]
 
     # --- results ------------------------------------------------------------------------------------------------------
 
@@ -164,7 +186,7 @@ class Variant:
                 value = value.item()
             if record and result.sources:
                 kept = kept or [owned(x) for x in numbers]
-                rule = CallRule(functools.partial(self._pullback, result), result.sources, kept, held)
+                rule = CallRule(result.pullback, result.sources, kept, held)
                 leaves.append(_node(Tensor, value, rule, result.sources))
             elif result.is_tensor:
                 leaves.append(_node(Constant, value, LEAF, ()))
