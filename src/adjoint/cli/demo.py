@@ -21,6 +21,7 @@ from adjoint.cli.explain import Answer, writes_signs
 from adjoint.data import digits
 from adjoint.formats import Architecture
 from adjoint.tensor import Array
+from adjoint.view.html import to_html
 from adjoint.view.text import text
 
 ARCHITECTURE: Final = Architecture((64, 100, 10), "relu", dropout=0.3, input_dropout=0.2)
@@ -28,6 +29,8 @@ LEARNING_RATE: Final = 0.05
 MOMENTUM: Final = 0.9
 EPOCHS: Final = 100
 BATCH: Final = 64
+#: Digits that the network's picture shows.
+SHOWN: Final = 4
 SOFTENING: Final = 0.1  # added to each pixel's spread: one that is nearly always blank must not become loud
 
 
@@ -70,6 +73,7 @@ CIRCUITS: Final = (
     ),
 )
 _ASCII: Final = str.maketrans({"‖": "||", "²": "^2"})
+PAGE: Final = "adjoint-demo.html"
 NEXT: Final = """Next:
   adjoint explain "(x+y)*z" x=-2 y=5 z=-4     every step of a circuit of your own
   adjoint train digits                        the same digits, settings of your own, a model file
@@ -80,11 +84,12 @@ NEXT: Final = """Next:
 @click.command(context_settings=HELP)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights, dropout and order.")
 @click.option("--no-color", is_flag=True, help="Print without colours (as does the variable NO_COLOR).")
-def demo(seed: int, no_color: bool) -> None:
+@click.option("--page", metavar="FILE", default=PAGE, show_default=True, help="Where the network's picture is written.")
+def demo(seed: int, no_color: bool, page: str) -> None:
     """Show the lecture's circuits with values and gradients, then train a network on handwritten digits."""
     console = Console(file=sys.stdout, highlight=False, no_color=True if no_color else None)
     show_circuits(console)
-    train_on_digits(console, seed)
+    write_page(console, train_on_digits(console, seed), page)
     console.print(Text(f"\n{NEXT}"), soft_wrap=True)
 
 
@@ -110,8 +115,17 @@ def show_circuits(console: Console) -> None:
         click.echo(f"\n{picture}", file=console.file, color=color)
 
 
-def train_on_digits(console: Console, seed: int) -> float:
-    """Train, say how well it went, and return the accuracy on the digits held out."""
+class Trained(NamedTuple):
+    """A trained network, its accuracy on the digits held out, and these."""
+
+    net: nn.Module
+    accuracy: float
+    x: Array
+    y: Array
+
+
+def train_on_digits(console: Console, seed: int) -> Trained:
+    """Train, and say how well it went."""
     data = digits()
     centre, spread = data.x_train.mean(axis=0), data.x_train.std(axis=0) + np.float32(SOFTENING)
     x_test = (data.x_test - centre) / spread
@@ -136,7 +150,21 @@ def train_on_digits(console: Console, seed: int) -> float:
         progress=console,
     )
     seconds = perf_counter() - start
-    return report(console, train.predict(net, x_test), data.y_test, seconds)
+    accuracy = report(console, train.predict(net, x_test), data.y_test, seconds)
+    return Trained(net, accuracy, x_test, data.y_test)
+
+
+def write_page(console: Console, trained: Trained, path: str) -> None:
+    """The trained network on a few digits as a page that can be opened in a browser; said if it cannot be written."""
+    loss = nn.cross_entropy(trained.net.eval()(trained.x[:SHOWN]), trained.y[:SHOWN]).named("loss")
+    loss.backward()
+    try:
+        to_html(loss, path, title="adjoint: a network that reads digits")
+    except OSError as error:
+        console.print(Text(f"\nThe network's picture was not written: {error}"), soft_wrap=True)
+        return
+    what = f"the network on {SHOWN} of them, every value and gradient"
+    console.print(Text(f"\npicture: {path}, {what}; open it in a browser"), soft_wrap=True)
 
 
 def net_size(net: nn.Module) -> int:
