@@ -104,7 +104,9 @@ def test_colours_and_none(monkeypatch, tmp_path):
 def test_a_terminal_that_knows_ascii_only(tmp_path):
     program = [sys.executable, "-m", "adjoint", "demo"]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    done = subprocess.run(program, capture_output=True, text=True, encoding="ascii", env=environment, check=True, cwd=tmp_path)
+    done = subprocess.run(
+        program, capture_output=True, text=True, encoding="ascii", env=environment, check=True, cwd=tmp_path
+    )
     assert (tmp_path / demo.PAGE).is_file()
     assert "x --------." in done.stdout
     assert "d -4" in done.stdout

@@ -39,10 +39,13 @@ Stacked = tuple[list[Any], Callable[[Sequence[Any]], Any]]
 class Compiled:
     """A function compiled by `ad.compile`; call it as the function itself."""
 
-    def __init__(self, f: Function, static: Sequence[str | int], *, fast: bool) -> None:
+    def __init__(
+        self, f: Function, static: Sequence[str | int] = (), *, fast: bool = False, bfloat16: bool = False
+    ) -> None:
         functools.update_wrapper(self, f, updated=())
         self._f: Final = f
         self._fast: Final = fast
+        self._bfloat16: Final = bfloat16
         self.name: Final[str] = getattr(f, "__name__", type(f).__name__)
         self._static: Final = _static_names(f, static)
         self._variants: Final[dict[Hashable, list[Variant]]] = {}
@@ -188,7 +191,7 @@ class Compiled:
             found = self._known(given.signature)  # another thread may have been here
             if found is None:
                 traced = trace(given.function(self._f), given.specimens)
-                found = Variant(traced, self.name, given.tensors, fast=self._fast)
+                found = Variant(traced, self.name, given.tensors, fast=self._fast, bfloat16=self._bfloat16)
                 self._variants.setdefault(given.signature, []).append(found)
         return found
 
@@ -242,10 +245,16 @@ def _static_names(f: Function, static: Sequence[str | int] | str | int) -> froze
 
 
 @overload
-def compile(f: Function, *, static: Sequence[str | int] = (), fast: bool = False) -> Compiled: ...
+def compile(
+    f: Function, *, static: Sequence[str | int] = (), fast: bool = False, bfloat16: bool = False
+) -> Compiled: ...
 @overload
-def compile(*, static: Sequence[str | int] = (), fast: bool = False) -> Callable[[Function], Compiled]: ...
-def compile(f: Function | None = None, *, static: Sequence[str | int] = (), fast: bool = False) -> Any:
+def compile(
+    *, static: Sequence[str | int] = (), fast: bool = False, bfloat16: bool = False
+) -> Callable[[Function], Compiled]: ...
+def compile(
+    f: Function | None = None, *, static: Sequence[str | int] = (), fast: bool = False, bfloat16: bool = False
+) -> Any:
     """A function that runs as machine code: traced once for each kind of arguments, then one native call.
 
     The function may be a whole training step: modules, optimisers and States that it uses are found by tracing; what
@@ -260,6 +269,9 @@ def compile(f: Function | None = None, *, static: Sequence[str | int] = (), fast
         is traced again. They must be hashable.
     fast : bool
         Allow rewriting that does not keep every IEEE result: x + 0 as x, x · 0 as 0, x / c as x · (1/c).
+    bfloat16 : bool
+        Round the operands of float32 matrix products to bfloat16 (8 bits), and sum in float32, as narrow hardware does:
+        to see what a model loses by it. It is not faster here, numbers are stored as float32.
 
     Returns
     -------
@@ -296,5 +308,5 @@ def compile(f: Function | None = None, *, static: Sequence[str | int] = (), fast
     Source: the interface is that of JAX and PyTorch.
     """
     if f is None:
-        return functools.partial(compile, static=static, fast=fast)
-    return Compiled(f, static, fast=fast)
+        return functools.partial(compile, static=static, fast=fast, bfloat16=bfloat16)
+    return Compiled(f, static, fast=fast, bfloat16=bfloat16)

@@ -33,7 +33,7 @@ from adjoint.compiler.native import stages
 from adjoint.compiler.program import Builder, Program, Value
 from adjoint.compiler.schedule import HEADER
 from adjoint.compiler.segments import split
-from adjoint.compiler.simplify import copied
+from adjoint.compiler.simplify import BFLOAT16, copied, simplify
 from adjoint.compiler.trace import Traced, trace
 from adjoint.errors import AdjointError, DTypeError, TraceError
 from adjoint.recording import here
@@ -149,6 +149,8 @@ def export_native(
     _check_names(name, *(texts or {}))
     function, fast = (f._f, f._fast) if isinstance(f, Compiled) else (f, False)
     program = _closed(trace(function, examples))
+    if isinstance(f, Compiled) and f._bfloat16:
+        program = simplify(program, BFLOAT16)
     arguments = _arguments(function, program)
     emitted = _emitted(program, fast=fast)
     if name in emitted.module.globals:

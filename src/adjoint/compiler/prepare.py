@@ -20,7 +20,7 @@ from adjoint.compiler.simplify import Rule, copied
 SLICE: Final = 8192
 #: A reduction over fewer rows than this is too few pieces of work, so its lanes are sliced.
 FEW_ROWS: Final = 8
-ELEMENTWISE: Final = frozenset((*UNARY, *BINARY, *COMPARISONS, "where", "cast", "copied"))
+ELEMENTWISE: Final = frozenset((*UNARY, *BINARY, *COMPARISONS, "where", "cast", "copied", "bfloat16"))
 
 
 def nothing_computed(builder: Builder, value: Value) -> Value | None:

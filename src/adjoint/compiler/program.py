@@ -117,6 +117,13 @@ def _reduction(name: str) -> Callable[..., Any]:
     return reduced
 
 
+def _bfloat16(x: Any) -> Any:
+    """The nearest bfloat16, half to even: float32 numbers whose low half of bits is 0; NaN stays."""
+    bits = np.asarray(x, np.float32).view(np.uint32)
+    rounded = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) & np.uint32(0xFFFF0000)
+    return np.where(np.isnan(x), x, rounded.view(np.float32))
+
+
 def _unslice(x: Any, *, key: Any, shape: tuple[int, ...]) -> Any:
     result = np.zeros(shape, x.dtype)
     result[key] = x
@@ -135,6 +142,7 @@ MEANING: Final[Mapping[str, Callable[..., Any]]] = {
     **{name: _reduction(name) for name in REDUCTIONS},
     "where": np.where,
     "copied": lambda x: x,
+    "bfloat16": _bfloat16,
     "cast": lambda x, *, dtype: np.asarray(x).astype(dtype),
     "reshape": lambda x, *, shape: np.reshape(x, shape),
     "transpose": lambda x, *, axes: np.transpose(x, axes),

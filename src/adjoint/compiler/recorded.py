@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from adjoint.abstract import Abstract
-from adjoint.compiler.lower import lower
+from adjoint.compiler.program import Program
 from adjoint.compiler.segments import runnable
 from adjoint.compiler.trace import Recorder, Traced
 from adjoint.errors import GradientError
@@ -27,13 +27,20 @@ from adjoint.tensor import LEAF, Constant, Rule, Tensor, add_to_slot, new, recor
 class Pullback:
     """The gradient of one result of a trace with respect to its sources, compiled."""
 
-    def __init__(self, traced: Traced, output: Tensor, sources: Sequence[Tensor], name: str) -> None:
+    def __init__(
+        self,
+        traced: Traced,
+        output: Tensor,
+        sources: Sequence[Tensor],
+        name: str,
+        lowering: Callable[[Traced], Program],
+    ) -> None:
         with mode(trace=Recorder(), record=True):
             upstream: Tensor = record(new(Constant), LEAF, Abstract.of(output._value), ())
             inputs = [traced.states[x] if isinstance(x, State) else x for x in sources]
             found = [0.0 if g is None else g for g in gradients([output], [upstream], inputs, True)]
         own = traced._replace(inputs=(*traced.inputs, upstream), outputs=tuple(found), assigned={})
-        program = lower(own)
+        program = lowering(own)
         self._sources: Final = tuple(sources)
         self._known: Final = [None if isinstance(g, Tensor) else g for g in found]
         self._upstream: Final = Abstract.of(output._value)

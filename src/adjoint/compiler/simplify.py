@@ -194,3 +194,17 @@ def reciprocal_product(builder: Builder, value: Value) -> Value | None:
 
 
 FAST: Final[tuple[Rule, ...]] = (*EXACT, zero_operand, reciprocal_product)
+
+
+# --- narrower products ------------------------------------------------------------------------------------------------
+
+
+def rounded_operands(builder: Builder, value: Value) -> Value | None:
+    """A product of float32 matrices as one of bfloat16 numbers, summed in float32."""
+    if value.kind != "matmul" or value.dtype != np.float32 or all(x.kind == "bfloat16" for x in value.inputs):
+        return None
+    rounded = [x if x.kind == "bfloat16" else builder.make("bfloat16", (x,), {}, x.abstract) for x in value.inputs]
+    return builder.make("matmul", tuple(rounded), value.params, value.abstract)
+
+
+BFLOAT16: Final[tuple[Rule, ...]] = (rounded_operands,)

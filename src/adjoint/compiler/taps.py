@@ -127,8 +127,8 @@ def tapped(f: Callable[..., Any], select: Select | None = None, *, statistics: b
             return result, {name: Tap(look(node), look(_gradient(node))) for name, node in picked.items()}
 
     if isinstance(f, Compiled):
-        return Compiled(with_taps, tuple(f._static), fast=f._fast)
-    return Compiled(with_taps, (), fast=False)
+        return Compiled(with_taps, tuple(f._static), fast=f._fast, bfloat16=f._bfloat16)
+    return Compiled(with_taps)
 
 
 # --- which nodes ------------------------------------------------------------------------------------------------------

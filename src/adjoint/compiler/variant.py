@@ -17,8 +17,10 @@ from adjoint.compiler.buffers import Buffers, Held, Results
 from adjoint.compiler.epochs import epochs
 from adjoint.compiler.lower import lower
 from adjoint.compiler.native import Native
+from adjoint.compiler.program import Program
 from adjoint.compiler.recorded import CallRule, Pullback
 from adjoint.compiler.segments import runnable
+from adjoint.compiler.simplify import BFLOAT16, simplify
 from adjoint.compiler.trace import Traced
 from adjoint.compiler.turns import TURNS
 from adjoint.leaves import State
@@ -56,11 +58,14 @@ class Piece(NamedTuple):
 class Variant:
     """The function for one signature."""
 
-    def __init__(self, traced: Traced, name: str, tensors: Sequence[int] = (), *, fast: bool) -> None:
+    def __init__(
+        self, traced: Traced, name: str, tensors: Sequence[int] = (), *, fast: bool, bfloat16: bool = False
+    ) -> None:
         """Of a trace; `tensors` are the places of arguments that are Tensors."""
         self.traced: Final = traced
         self.name: Final = name
-        self.program: Final = lower(traced)
+        self._lowering: Final = _with_bfloat16 if bfloat16 else lower
+        self.program: Final = self._lowering(traced)
         self._version = Settings.version
         self._settings: Final = _settings(traced)
         states = tuple(traced.states)
@@ -207,7 +212,7 @@ class Variant:
         output: Any = result.output
         if output not in self._pullbacks:
             with TURNS.tracing:
-                made = Pullback(self.traced, self._ends[output], result.sources, self.name)
+                made = Pullback(self.traced, self._ends[output], result.sources, self.name, self._lowering)
                 self._pullbacks.setdefault(output, made)
         return self._pullbacks[output]
 
@@ -249,6 +254,10 @@ class Variant:
             if piece is None:
                 return
             yield Piece([k[piece.first : piece.first + piece.number] for k in kept], piece.number, piece.failed)
+
+
+def _with_bfloat16(traced: Traced) -> Program:
+    return simplify(lower(traced), BFLOAT16)
 
 
 def _given(x: Any) -> Any:

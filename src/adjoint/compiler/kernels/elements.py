@@ -151,7 +151,18 @@ def _magnitude(b: Any, x: Any) -> Any:
     return intrinsic(b, "fabs", x)
 
 
+def _bfloat16(b: Any, _: Dtype, x: Any) -> Any:
+    """The nearest bfloat16, half to even: half of a last place is added, the low bits are cut off; NaN stays."""
+    word = ir.IntType(32)
+    kind = ir.VectorType(word, x.type.count) if isinstance(x.type, ir.VectorType) else word
+    bits = b.bitcast(x, kind)
+    odd = b.and_(b.lshr(bits, constant(kind, 16)), constant(kind, 1))
+    cut = b.and_(b.add(bits, b.add(odd, constant(kind, 0x7FFF))), constant(kind, -0x10000))
+    return b.select(_is_nan(b, x), x, b.bitcast(cut, x.type))
+
+
 _FLOAT: Final[dict[str, Rule]] = {
+    "bfloat16": _bfloat16,
     "add": lambda b, _, x, y: b.fadd(x, y),
     "subtract": lambda b, _, x, y: b.fsub(x, y),
     "multiply": lambda b, _, x, y: b.fmul(x, y),
