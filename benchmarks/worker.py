@@ -25,7 +25,7 @@ from benchmarks.tasks import declared
 
 SAMPLE_SECONDS = 0.05  # a sample repeats short work until it lasts this long: far above the clock's grain
 WARM_UP_SECONDS = 0.2
-SETTLE_SECONDS = 0.02  # threads of the peer before spin for a while after their last work
+SETTLE_SECONDS = 0.15  # threads of the peer before spin for a while: those of OpenBLAS were seen to for 70 ms
 
 
 def sample(work: Work, number: int) -> float:

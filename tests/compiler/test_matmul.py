@@ -356,3 +356,11 @@ def test_scratch_memory_grows_with_threads_by_whole_cache_lines():
     sizes = [scratch_bytes(product, threads) for threads in (1, 2, 8)]
     assert sizes == sorted(sizes)
     assert all(size % 64 == 0 for size in sizes)
+
+
+@pytest.mark.parametrize(("m", "n", "k"), [(1024, 4096, 4096), (4096, 4096, 1024), (512, 5000, 3000), (300, 9001, 700)])
+def test_groups_of_columns_are_of_one_size(m, n, k):
+    """Workers take equal numbers of items, so an item of few columns would leave one of them without work."""
+    plan = planned(Product(m, n, k, "float32", (k, 1), (n, 1)))
+    last = plan.column_tiles - (plan.groups - 1) * plan.group
+    assert plan.group - last < plan.groups

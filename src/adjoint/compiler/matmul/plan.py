@@ -153,7 +153,8 @@ def planned(product: Product) -> Plan:
     slab = min(plan.row_tiles, max(1, _SLAB_BYTES // (rows * depth * product.itemsize)))
     group = 1
     if plan.row_tiles * product.matrices >= SPLIT_ROWS:
-        group = min(plan.column_tiles, max(1, _SUMS_BYTES // (slab * plan.tile_bytes)))
+        most = min(plan.column_tiles, max(1, _SUMS_BYTES // (slab * plan.tile_bytes)))
+        group = ceil(plan.column_tiles / ceil(plan.column_tiles / most))  # of one size: they are what workers share out
     return plan._replace(depth=depth, slabs=True, slab=slab, group=group)
 
 
