@@ -168,3 +168,70 @@ def test_micro_batches_add_up_to_the_batch():
 def test_settings_that_are_none(make, said):
     with pytest.raises(ad.AdjointError, match=said):
         make()
+
+
+# --- beside compiled functions ----------------------------------------------------------------------------------------
+
+
+def compiled_step(w, optimizer):
+    @ad.compile
+    def step(x):
+        loss = (w * x).sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+def test_a_gradient_that_a_compiled_step_dropped_is_not_used():
+    w = ad.Parameter(np.ones(2), name="w")
+    optimizer = optim.SGD([w], lr=0.1)
+    compiled_step(w, optimizer)(np.ones(2))
+    with pytest.raises(ad.errors.GradientError, match="no parameter has a new gradient"):
+        optimizer.step()
+    (w * 2.0).sum().backward(accumulate=True)
+    np.testing.assert_array_equal(w.grad, [2.0, 2.0])
+
+
+def test_a_gradient_from_outside_is_refused_in_a_compiled_step():
+    """It would be the same one at every call."""
+    w = ad.Parameter(np.ones(2), name="w")
+    optimizer = optim.SGD([w], lr=0.1)
+    w.sum().backward()
+    with pytest.raises(ad.errors.TraceError, match="a gradient from outside would be the same at every call"):
+        ad.compile(optimizer.step)()
+    np.testing.assert_array_equal(w.value, [1.0, 1.0])
+    np.testing.assert_array_equal(w.grad, [1.0, 1.0])
+
+
+def test_compiled_micro_batches_add_up():
+    w, x = ad.Parameter(np.array([1.0, -2.0]), name="w"), np.array([[1.0, 2.0], [3.0, 5.0]])
+
+    def gradient(x):
+        for i in range(2):
+            (w * x[i]).sum().backward(accumulate=i > 0)
+        return w.grad
+
+    np.testing.assert_array_equal(np.asarray(ad.compile(gradient)(x)), x.sum(axis=0))
+
+    def lost(x):
+        (w * x[0]).sum().backward(accumulate=True)
+        return w.grad
+
+    w.sum().backward()
+    with pytest.raises(ad.errors.TraceError, match=r"add to a gradient of w from outside.*without accumulate"):
+        ad.compile(lost)(x)
+    np.testing.assert_array_equal(w.grad, [1.0, 1.0])
+
+
+def test_a_state_is_assigned_to_another_one_in_a_compiled_function():
+    a, b = ad.State(np.arange(2.0), name="a"), ad.State(np.array([5.0, 6.0]), name="b")
+
+    @ad.compile
+    def copy():
+        a.assign(b)
+        return a * 2.0
+
+    np.testing.assert_array_equal(np.asarray(copy()), [10.0, 12.0])
+    np.testing.assert_array_equal(a.value, [5.0, 6.0])

@@ -10,14 +10,14 @@ a rule that returned a wrong shape is caught. The sweeps of the transforms, whic
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
 import numpy as np
 
 from adjoint.abstract import Abstract
-from adjoint.errors import GradientError
+from adjoint.errors import GradientError, TraceError
 from adjoint.families import Elementwise
 from adjoint.leaves import Parameter, State
 from adjoint.op import ENGINE, Op, Pull
@@ -185,6 +185,7 @@ def backward(root: Tensor, upstream: Any = None, *, keep: str = "all", accumulat
     root._grad = seed
     try:
         if type(root._value) is Abstract:
+            _refuse_lost(nodes, before)
             _traced_sweep(nodes)
         elif type(seed) is float:  # then every node is a Python float, and no warning of NumPy can come up
             _sweep(nodes)
@@ -277,6 +278,18 @@ def _held_gradients(root: Tensor) -> dict[Tensor, Any]:
                 seen.add(x)
                 stack.append(x)
     return held
+
+
+def _refuse_lost(nodes: Sequence[Tensor], before: Mapping[Tensor, Any] | None) -> None:
+    """Where gradients accumulate in a trace: there is nothing to add to but what it has computed itself."""
+    if before is None:
+        return
+    lost = next((x for x in nodes if type(x) is Parameter and x not in before), None)
+    if lost is not None:
+        raise TraceError(
+            f"backward: accumulate=True would add to a gradient of {lost._name or 'a parameter'} from outside, which a "
+            f"compiled function does not see{here()}; call the first backward() inside it without accumulate"
+        )
 
 
 def _seed(root: Tensor, upstream: Any) -> Any:

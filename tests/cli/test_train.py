@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from safetensors.numpy import load_file
 from sklearn import datasets
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
@@ -24,6 +26,7 @@ from adjoint import formats
 from adjoint.cli import commands, model
 from adjoint.cli.settings import Settings
 from adjoint.cli.sources import training_rows
+from adjoint.train.step import CompiledSteps
 
 
 @pytest.fixture(autouse=True)
@@ -408,3 +411,50 @@ def test_a_model_is_read_back_as_it_was():
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
     expected = roc_auc_score(parts.held["answer"].tolist() == np.array(["low"]), probabilities[:, 1])
     assert adjoint.train.auc(probabilities, loaded.encoder.encode_target(parts.held)) == pytest.approx(expected)
+
+
+def test_steps_in_native_code_and_without_give_one_network(monkeypatch):
+    """--no-compile runs no native step; the networks are the same to rounding."""
+    small_file, made = small(), []
+    monkeypatch.setattr(sys.modules["adjoint.train.fit"], "FEWEST_STEPS", 1)
+    original = CompiledSteps.__init__
+    monkeypatch.setattr(CompiledSteps, "__init__", lambda self, step: (original(self, step), made.append(self))[0])
+    train(small_file, "--target", "answer", "--epochs", 4, "--batch-size", 4, "--output", "native.adjoint.safetensors")
+    assert len(made) == 1
+    train(
+        small_file,
+        "--target",
+        "answer",
+        "--epochs",
+        4,
+        "--batch-size",
+        4,
+        "--no-compile",
+        "--output",
+        "plain.safetensors",
+    )
+    assert len(made) == 1
+    native, plain = (load_file(name) for name in ("native.adjoint.safetensors", "plain.safetensors"))
+    assert native.keys() == plain.keys()
+    for name, array in native.items():
+        np.testing.assert_allclose(array, plain[name], rtol=1e-4, atol=1e-6)
+
+
+def test_a_watched_training_hands_its_callbacks_over(monkeypatch):
+    """--watch opens the studio around the training; what it gives hears of every epoch, and the model is written."""
+    heard, asked = [], []
+
+    class Watcher:
+        def on_epoch_end(self, history, net):
+            heard.append(history.epochs)
+
+    @contextmanager
+    def watched(plan, path):
+        asked.append(path)
+        yield [Watcher()]
+        assert os.path.exists(path)
+
+    monkeypatch.setattr("adjoint.cli.studio.watched", watched)
+    train(small(), "--target", "answer", "--epochs", 3, "--watch", "--output", "seen.adjoint.safetensors")
+    assert asked == ["seen.adjoint.safetensors"]
+    assert heard == [1, 2, 3]

@@ -63,7 +63,7 @@ def test_the_graph_after_simplification_is_smaller():
 
 def test_a_graph_that_is_not_there():
     f = softmax_of_product()
-    with pytest.raises(TraceError, match="was not called yet, so nothing is compiled.*call it once"):
+    with pytest.raises(TraceError, match=r"was not called yet, so nothing is compiled.*call it once"):
         f.graph()
     f(X)
     with pytest.raises(TraceError, match="expected one of the stages traced, lowered, simplified, got 'fused'"):

@@ -292,3 +292,23 @@ def test_steps_are_interrupted_between_pieces(monkeypatch):
     assert error.value.history.epochs == 3
     for path, array in net.arrays().items():
         np.testing.assert_array_equal(array, interrupting.arrays[path])
+
+
+@pytest.mark.parametrize("compile", [True, False])
+def test_a_callback_hears_the_loss_of_every_step(compile):
+    class Listener:
+        def __init__(self):
+            self.losses, self.epochs = [], []
+
+        def on_step(self, loss):
+            self.losses.append(loss)
+
+        def on_epoch_end(self, history, net):
+            self.epochs.append(len(self.losses))
+
+    listener = Listener()
+    history = fit(network(), compile=compile, callbacks=[listener])
+    assert listener.epochs == [9 * (i + 1) for i in range(ENOUGH)]
+    rows = np.array([8] * 8 + [6])
+    first = np.array(listener.losses[:9])
+    np.testing.assert_allclose((first * rows).sum() / 70, history["loss"][0], rtol=1e-12)
