@@ -111,14 +111,14 @@ def _refuse(*_, **__):
 
 _SECOND = """
 import numpy as np, adjoint as ad
-from adjoint.compiler import epochs, native, pool
+from adjoint.compiler import native, own_code
 from adjoint.compiler.compiled import compile as compiled
 
 def refuse(*_):
     raise AssertionError("it compiles")
 
 if {second}:
-    native.object_code = epochs.object_code = pool.object_code = refuse
+    native.object_code = own_code.object_code = refuse
 net = ad.nn.Sequential(ad.nn.Linear(4, 5), ad.nn.ReLU(), ad.nn.Linear(5, 3))
 opt = ad.optim.Adam(net, lr=0.01)
 

@@ -230,23 +230,6 @@ def test_barriers_are_one_function_of_a_module_without_addresses():
 # --- the cache --------------------------------------------------------------------------------------------------------
 
 
-def refuse(*_):
-    raise AssertionError("it is compiled again")
-
-
-def test_the_native_code_is_compiled_once_for_all_processes(tmp_path, monkeypatch):
-    monkeypatch.setenv("ADJOINT_CACHE_DIR", str(tmp_path))
-    code = pool._object_code()
-    assert [entry.name for entry in ObjectCache().entries()] == ["adjoint.pool"]
-    with monkeypatch.context() as patch:
-        patch.setattr(pool, "object_code", refuse)
-        assert pool._object_code() == code
-    other = pool.machine()._replace(cpu="generic")
-    monkeypatch.setattr(pool, "machine", lambda: other)
-    pool._object_code()
-    assert len(ObjectCache().entries()) == 2
-
-
 def test_code_from_the_cache_runs():
     done = [
         python("""
@@ -258,23 +241,6 @@ def test_code_from_the_cache_runs():
     ]
     assert [(d.stdout, d.stderr, d.returncode) for d in done] == [("0 3\n", "", 0)] * 2
     assert len(ObjectCache().entries()) == 1
-
-
-def test_the_pool_needs_no_cache(tmp_path, monkeypatch):
-    file = tmp_path / "file"
-    file.write_bytes(b"")
-    for folder in (file, file / "inside", "off"):
-        monkeypatch.setenv("ADJOINT_CACHE_DIR", str(folder))
-        assert pool._object_code().startswith(object_code(pool.pool_module())[:4])
-
-
-def test_a_relative_cache_whose_folder_is_gone(tmp_path, monkeypatch):
-    gone = tmp_path / "gone"
-    gone.mkdir()
-    monkeypatch.chdir(gone)
-    monkeypatch.setenv("ADJOINT_CACHE_DIR", "relative")
-    gone.rmdir()
-    assert len(pool._object_code()) > 1000
 
 
 # --- in a process of its own ------------------------------------------------------------------------------------------

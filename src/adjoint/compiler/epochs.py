@@ -15,16 +15,14 @@ from __future__ import annotations
 import ctypes
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import adjoint
 from adjoint.compiler import pool
-from adjoint.compiler.cache import CacheWarning, ObjectCache
 from adjoint.compiler.kernels import loops
 from adjoint.compiler.kernels.loops import I64, POINTER, VOID, Loop, at, i64
-from adjoint.compiler.llvm import Library, ir, machine, object_code
+from adjoint.compiler.llvm import Library, ir
+from adjoint.compiler.own_code import own_code
 from adjoint.compiler.pool import emit_barrier
 
 if TYPE_CHECKING:
@@ -95,16 +93,7 @@ def _copy(builder: Any, target: Any, source: Any, size: Any) -> None:
 
 @cache
 def _driver() -> tuple[int, Library]:
-    text = str(_driver_module())
-    key = "\n".join([adjoint.__version__, *map(str, machine()), text]).encode()
-    code = None
-    with suppress(CacheWarning, OSError):
-        code = ObjectCache().get(key)
-    if code is None:
-        code = object_code(text)
-        with suppress(CacheWarning, OSError):
-            ObjectCache().put(key, code, {"name": "adjoint.epochs"})
-    library = Library(code)
+    library = Library(own_code(_driver_module()))
     return library.address("epochs"), library
 
 

@@ -23,9 +23,8 @@ from contextlib import suppress
 from functools import cache, partial
 from typing import Any, Final, NamedTuple
 
-import adjoint
-from adjoint.compiler.cache import CacheWarning, ObjectCache
-from adjoint.compiler.llvm import Library, machine, object_code
+from adjoint.compiler.llvm import Library
+from adjoint.compiler.own_code import own_code
 from adjoint.compiler.pool_code import (
     ABSENT,
     BARRIER_BYTES,
@@ -58,26 +57,12 @@ class _Native(NamedTuple):
 
 @cache
 def _native() -> _Native:
-    library, word = Library(_object_code()), ctypes.c_void_p
+    library, word = Library(own_code(pool_module())), ctypes.c_void_p
 
     def prepared(name: str, arguments: int, returns: Any = None) -> Any:
         return ctypes.CFUNCTYPE(returns, *[word] * arguments)(library.address(name))
 
     return _Native(prepared("solo", 2), prepared("start", 4), prepared("stop", 1, word), prepared("work", 2), library)
-
-
-def _object_code() -> bytes:
-    """The pool's object code, from the cache if it is there; the pool works the same without one."""
-    text = str(pool_module())
-    key = "\n".join([adjoint.__version__, *map(str, machine()), text]).encode()
-    with suppress(CacheWarning, OSError):  # warnings may be errors, and the folder relative to one that is gone
-        kept = ObjectCache()
-        code = kept.get(key)
-        if code is None:
-            code = object_code(text)
-            kept.put(key, code, {"name": "adjoint.pool"})
-        return code
-    return object_code(text)
 
 
 class _Block:
