@@ -10,8 +10,9 @@ from tests.compiler.harness import Native, assert_close, expected
 from tests.compiler.random_programs import DTYPES, Drawn, programs
 
 from adjoint.abstract import Abstract
+from adjoint.compiler.integers import i64
 from adjoint.compiler.kernels.elements import UnsupportedError
-from adjoint.compiler.kernels.loops import Loop, i64
+from adjoint.compiler.kernels.loops import Loop
 from adjoint.compiler.llvm import ir
 from adjoint.compiler.program import BINARY, COMPARISONS, UNARY, Builder, Program, Value, evaluate, loop_dtypes
 

@@ -11,9 +11,10 @@ from typing import Any, Final, NamedTuple
 
 from adjoint.abstract import Abstract
 from adjoint.compiler.fuse import Group, Groups
+from adjoint.compiler.integers import I64, POINTER, VOID, i64
 from adjoint.compiler.kernels import draws, loops, products
 from adjoint.compiler.kernels.columns import Columns
-from adjoint.compiler.kernels.loops import I64, POINTER, VOID, Part, i64
+from adjoint.compiler.kernels.loops import Part
 from adjoint.compiler.kernels.moves import Moves
 from adjoint.compiler.kernels.nest import Nest, Place
 from adjoint.compiler.kernels.products import product_of

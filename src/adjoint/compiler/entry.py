@@ -16,7 +16,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from adjoint.compiler.kernels.loops import I64, POINTER, VOID, at, i64
+from adjoint.compiler.integers import I64, POINTER, VOID, i64
+from adjoint.compiler.kernels.loops import at
 from adjoint.compiler.llvm import Library, constant, ir
 
 BEHIND_HEAD: Final = object.__basicsize__

@@ -19,8 +19,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from adjoint.compiler import pool
+from adjoint.compiler.integers import I64, POINTER, VOID, declared, i64
 from adjoint.compiler.kernels import loops
-from adjoint.compiler.kernels.loops import I64, POINTER, VOID, Loop, at, i64
+from adjoint.compiler.kernels.loops import Loop, at
 from adjoint.compiler.llvm import Library, ir
 from adjoint.compiler.own_code import own_code
 from adjoint.compiler.pool import emit_barrier
@@ -87,7 +88,7 @@ def _emit_keep(builder: Any, table: Any, fields: list[Any], step: Any) -> None:
 
 
 def _copy(builder: Any, target: Any, source: Any, size: Any) -> None:
-    copy = loops.declared(builder, "memcpy", POINTER, [POINTER, POINTER, I64])
+    copy = declared(builder, "memcpy", POINTER, [POINTER, POINTER, I64])
     builder.call(copy, [builder.inttoptr(target, POINTER), builder.inttoptr(source, POINTER), size])
 
 

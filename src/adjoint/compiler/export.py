@@ -25,8 +25,9 @@ import numpy as np
 import adjoint
 from adjoint.compiler.compiled import Compiled
 from adjoint.compiler.emit import Emitted
+from adjoint.compiler.integers import I32, I64, POINTER, i64
 from adjoint.compiler.kernels.elements import UnsupportedError
-from adjoint.compiler.kernels.loops import I32, I64, POINTER, at, i64
+from adjoint.compiler.kernels.loops import at
 from adjoint.compiler.llvm import constant, ir, machine, object_code
 from adjoint.compiler.lower import lower
 from adjoint.compiler.native import stages

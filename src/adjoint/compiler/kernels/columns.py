@@ -10,8 +10,9 @@ from math import prod
 from typing import Any, Final
 
 from adjoint.compiler.fuse import ROW_REDUCTIONS, operand_axes_of
-from adjoint.compiler.kernels import elements, loops
-from adjoint.compiler.kernels.loops import Loop, Part, i64
+from adjoint.compiler.integers import i64, lane_mask, smaller, split, times
+from adjoint.compiler.kernels import elements
+from adjoint.compiler.kernels.loops import Loop, Part
 from adjoint.compiler.kernels.nest import Level, Nest, lanes_for
 from adjoint.compiler.kernels.rows import bounds
 from adjoint.compiler.program import Value
@@ -44,12 +45,12 @@ class Columns:
         entry = nest.levels[0].builder
         items = prod(a.size for a in group.axes[:-1]) * slices * chunks
         loop = Loop(entry, *bounds(entry, items, self.part, self.shared))
-        rest, chunk = loops.split(loop.builder, loop.index, chunks)
-        rest, piece = loops.split(loop.builder, rest, slices)
+        rest, chunk = split(loop.builder, loop.index, chunks)
+        rest, piece = split(loop.builder, rest, slices)
         for axis in reversed(group.axes[:-1]):
-            rest, nest.index[axis] = loops.split(loop.builder, rest, axis.size)
+            rest, nest.index[axis] = split(loop.builder, rest, axis.size)
         nest.level_of |= dict.fromkeys(group.axes, 1)
-        first = loops.times(loop.builder, chunk, vectors * nest.lanes)
+        first = times(loop.builder, chunk, vectors * nest.lanes)
         self._emit_item(loop.builder, [loop.builder.add(first, i64(v * nest.lanes)) for v in range(vectors)], piece)
         loop.close()
 
@@ -60,13 +61,13 @@ class Columns:
         assert group.reduced is not None
         entry, size = nest.levels[0], group.lane.size
         ragged = bool(size % (len(starts) * nest.lanes))
-        masks = [loops.lane_mask(item, nest.lanes, item.sub(i64(size), start)) if ragged else None for start in starts]
+        masks = [lane_mask(item, nest.lanes, item.sub(i64(size), start)) if ragged else None for start in starts]
         levels = [Level(item) for _ in starts]
         low: Any = i64(0)
         high: Any = i64(group.reduced.size)
         if group.length:
-            low = loops.times(item, piece, group.length)
-            high = loops.smaller(item, item.add(low, i64(group.length)), high)
+            low = times(item, piece, group.length)
+            high = smaller(item, item.add(low, i64(group.length)), high)
             nest.pieces = piece
         loop = Loop(item, low, high)
         nest.index[group.reduced], nest.level_of[group.reduced] = loop.index, 2

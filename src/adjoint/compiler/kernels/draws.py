@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from adjoint.compiler.integers import i64, lane_mask
 from adjoint.compiler.kernels import loops
-from adjoint.compiler.kernels.loops import Loop, Part, i64
+from adjoint.compiler.kernels.loops import Loop, Part
 from adjoint.compiler.kernels.nest import Nest
 from adjoint.compiler.kernels.rows import bounds
 from adjoint.compiler.philox import emit_uniform
@@ -27,6 +28,6 @@ def emit(nest: Nest, part: Part, *, shared: bool) -> None:
     builder = loop.builder
     first = builder.mul(loop.index, i64(_LANES))
     numbers = emit_uniform(builder, key, draw, first, _LANES, value.dtype)
-    rest = loops.lane_mask(builder, _LANES, builder.sub(i64(count), first)) if count % _LANES else None
+    rest = lane_mask(builder, _LANES, builder.sub(i64(count), first)) if count % _LANES else None
     loops.store(builder, value.dtype, numbers, loops.at(builder, target, first, numbers.type.element), rest)
     loop.close()

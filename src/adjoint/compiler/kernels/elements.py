@@ -13,7 +13,7 @@ import numpy as np
 
 from adjoint.compiler.llvm import constant, ir
 from adjoint.compiler.mathematics import FUNCTIONS
-from adjoint.compiler.mathematics.lanes import intrinsic
+from adjoint.compiler.mathematics.lanes import intrinsic, suffix
 from adjoint.compiler.program import COMPARISONS, Value
 
 Dtype = np.dtype[Any]
@@ -274,16 +274,8 @@ def _as_float(b: Any, x: Any, kind: Any, before: Dtype, after: Dtype) -> Any:
 
 
 def _saturated(b: Any, x: Any, kind: Any, after: Dtype) -> Any:
-    name = "llvm.fpto" + ("si" if after.kind == "i" else "ui") + f".sat.{_name(kind)}.{_name(x.type)}"
+    name = "llvm.fpto" + ("si" if after.kind == "i" else "ui") + f".sat.{suffix(kind)}.{suffix(x.type)}"
     function = b.module.globals.get(name)
     if function is None:
         function = ir.Function(b.module, ir.FunctionType(kind, [x.type]), name)
     return b.call(function, [x])
-
-
-def _name(kind: Any) -> str:
-    if isinstance(kind, ir.VectorType):
-        return f"v{kind.count}{_name(kind.element)}"
-    if isinstance(kind, ir.IntType):
-        return f"i{kind.width}"
-    return "f32" if isinstance(kind, ir.FloatType) else "f64"

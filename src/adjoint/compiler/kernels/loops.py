@@ -8,13 +8,11 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from adjoint.compiler.integers import I32, I64, POINTER, VOID, declared, i64
 from adjoint.compiler.kernels.elements import in_memory, in_register, splat
 from adjoint.compiler.llvm import ir
+from adjoint.compiler.mathematics.lanes import suffix
 
-I64: Final = ir.IntType(64)
-I32: Final = ir.IntType(32)
-POINTER: Final = ir.PointerType()
-VOID: Final = ir.VoidType()
 Dtype = np.dtype[Any]
 
 
@@ -29,32 +27,9 @@ class Part(NamedTuple):
     barrier: Any
 
 
-def i64(value: int) -> Any:
-    """An integer constant."""
-    return ir.Constant(I64, value)
-
-
-def times(builder: Any, x: Any, factor: int) -> Any:
-    """x · factor."""
-    return x if factor == 1 else builder.mul(x, i64(factor))
-
-
 def at(builder: Any, pointer: Any, index: Any, kind: Any) -> Any:
     """The pointer, this many elements further."""
     return builder.gep(pointer, [index], source_etype=kind)
-
-
-def smaller(builder: Any, x: Any, y: Any) -> Any:
-    """The smaller of two integers."""
-    return builder.select(builder.icmp_signed("<", x, y), x, y)
-
-
-def split(builder: Any, index: Any, size: int) -> tuple[Any, Any]:
-    """Quotient and remainder by a size."""
-    if size == 1:
-        return index, i64(0)
-    outer = builder.udiv(index, i64(size))
-    return outer, builder.sub(index, builder.mul(outer, i64(size)))
 
 
 def share(builder: Any, count: int, part: Part) -> tuple[Any, Any]:
@@ -115,17 +90,6 @@ def loop(builder: Any, start: Any, stop: Any, step: int = 1) -> Iterator[tuple[A
     opened.close()
 
 
-def lane_mask(builder: Any, lanes: int, valid: Any) -> Any:
-    """True in the first `valid` lanes."""
-    if isinstance(valid, int):
-        bits = ir.IntType(1)
-        return ir.Constant(ir.VectorType(bits, lanes), [ir.Constant(bits, int(i < valid)) for i in range(lanes)])
-    kind = ir.VectorType(I32, lanes)
-    first = builder.insert_element(ir.Constant(kind, ir.Undefined), builder.trunc(valid, I32), ir.Constant(I32, 0))
-    every = builder.shuffle_vector(first, first, ir.Constant(kind, None))
-    return builder.icmp_signed("<", counted(kind), every)
-
-
 def counted(kind: Any) -> Any:
     """0, 1, 2, … as a vector."""
     return ir.Constant(kind, [ir.Constant(kind.element, i) for i in range(kind.count)])
@@ -137,7 +101,7 @@ def load(builder: Any, dtype: Dtype, pointer: Any, lanes: int = 0, mask: Any = N
     if mask is None:
         value = builder.load(pointer, typ=kind, align=dtype.itemsize)
     else:
-        name = f"llvm.masked.load.{_name(kind)}.p0"
+        name = f"llvm.masked.load.{suffix(kind)}.p0"
         function = declared(builder, name, kind, [POINTER, I32, mask.type, kind])
         value = builder.call(function, [pointer, ir.Constant(I32, dtype.itemsize), mask, ir.Constant(kind, None)])
     return _from_memory(builder, dtype, value)
@@ -165,7 +129,7 @@ def gather_at(builder: Any, dtype: Dtype, pointers: Any, lanes: int, mask: Any =
     bits = ir.VectorType(ir.IntType(1), lanes)
     every = ir.Constant(bits, [ir.Constant(ir.IntType(1), 1)] * lanes) if mask is None else mask
     wide = ir.VectorType(POINTER, lanes)
-    function = declared(builder, f"llvm.masked.gather.{_name(kind)}.v{lanes}p0", kind, [wide, I32, bits, kind])
+    function = declared(builder, f"llvm.masked.gather.{suffix(kind)}.v{lanes}p0", kind, [wide, I32, bits, kind])
     size = ir.Constant(I32, dtype.itemsize)
     return _from_memory(builder, dtype, builder.call(function, [pointers, size, every, ir.Constant(kind, None)]))
 
@@ -177,7 +141,7 @@ def store(builder: Any, dtype: Dtype, value: Any, pointer: Any, mask: Any = None
         builder.store(value, pointer, align=dtype.itemsize)
         return
     function = declared(
-        builder, f"llvm.masked.store.{_name(value.type)}.p0", VOID, [value.type, POINTER, I32, mask.type]
+        builder, f"llvm.masked.store.{suffix(value.type)}.p0", VOID, [value.type, POINTER, I32, mask.type]
     )
     builder.call(function, [value, pointer, ir.Constant(I32, dtype.itemsize), mask])
 
@@ -191,15 +155,9 @@ def scatter(builder: Any, dtype: Dtype, value: Any, pointer: Any, stride: int, m
     bits = ir.VectorType(ir.IntType(1), lanes)
     every = ir.Constant(bits, [ir.Constant(ir.IntType(1), 1)] * lanes) if mask is None else mask
     wide = ir.VectorType(POINTER, lanes)
-    name = f"llvm.masked.scatter.{_name(value.type)}.v{lanes}p0"
+    name = f"llvm.masked.scatter.{suffix(value.type)}.v{lanes}p0"
     function = declared(builder, name, VOID, [value.type, wide, I32, bits])
     builder.call(function, [value, pointers, ir.Constant(I32, dtype.itemsize), every])
-
-
-def declared(builder: Any, name: str, returns: Any, kinds: list[Any]) -> Any:
-    """An intrinsic or function of the module, declared once."""
-    found = builder.module.globals.get(name)
-    return found if found is not None else ir.Function(builder.module, ir.FunctionType(returns, kinds), name)
 
 
 def _from_memory(builder: Any, dtype: Dtype, value: Any) -> Any:
@@ -212,13 +170,6 @@ def _to_memory(builder: Any, dtype: Dtype, value: Any) -> Any:
     lanes = value.type.count if isinstance(value.type, ir.VectorType) else 0
     byte = ir.IntType(8)
     return builder.zext(value, ir.VectorType(byte, lanes) if lanes else byte)
-
-
-def _name(kind: Any) -> str:
-    element = kind.element
-    if isinstance(element, ir.IntType):
-        return f"v{kind.count}i{element.width}"
-    return f"v{kind.count}" + ("f32" if isinstance(element, ir.FloatType) else "f64")
 
 
 def zero(dtype: Dtype, lanes: int = 0) -> Any:

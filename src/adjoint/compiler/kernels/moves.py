@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from adjoint.compiler.access import Axes, Axis, View, part, standing, view
+from adjoint.compiler.integers import I64, declared, i64, lane_mask, split
 from adjoint.compiler.kernels import elements, loops
-from adjoint.compiler.kernels.loops import I64, Loop, Part, i64
+from adjoint.compiler.kernels.loops import Loop, Part
 from adjoint.compiler.kernels.nest import Level, Nest
 from adjoint.compiler.kernels.rows import bounds
 from adjoint.compiler.llvm import ir, machine
@@ -111,7 +112,7 @@ class Moves:
             if self.nest.mask is not None:
                 bad = builder.and_(bad, self.nest.mask)
             name = f"llvm.vector.reduce.or.v{place.type.count}i1"
-            some = builder.call(loops.declared(builder, name, ir.IntType(1), [bad.type]), [bad])
+            some = builder.call(declared(builder, name, ir.IntType(1), [bad.type]), [bad])
         else:
             some = bad
         with builder.if_then(some, likely=False):
@@ -165,7 +166,7 @@ class Moves:
         nest.levels.append(Level(outer.builder))
         nest.lane, nest.lanes, rest = None, 0, outer.index
         for axis in reversed(moving[:-1]):
-            rest, nest.index[axis] = loops.split(outer.builder, rest, axis.size)
+            rest, nest.index[axis] = split(outer.builder, rest, axis.size)
             nest.level_of[axis] = depth
         inner = self._along(moving[-1], dtype, outer.builder) if moving else None
         yield axes, nest.levels[-1].builder
@@ -183,7 +184,7 @@ class Moves:
         nest.index[lane], nest.level_of[lane] = loop.index, len(nest.levels)
         nest.levels.append(Level(loop.builder))
         if lane.size % lanes:
-            nest.mask = loops.lane_mask(loop.builder, lanes, loop.builder.sub(i64(lane.size), loop.index))
+            nest.mask = lane_mask(loop.builder, lanes, loop.builder.sub(i64(lane.size), loop.index))
         return loop
 
 

@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple
 
 from adjoint.compiler.access import Axes, Axis, View, lowered, operand_axes, view
 from adjoint.compiler.fuse import ROW_REDUCTIONS, Group, Groups
+from adjoint.compiler.integers import I64, POINTER, i64, times
 from adjoint.compiler.kernels import elements, loops
-from adjoint.compiler.kernels.loops import I64, POINTER, i64
 from adjoint.compiler.llvm import ir, machine
 from adjoint.compiler.program import Value
 
@@ -166,7 +166,7 @@ class Nest:
             if axis is not None and step:
                 if axis is self.lane and self.lanes:
                     stride = step
-                offset = builder.add(offset, loops.times(builder, self.index[axis], step))
+                offset = builder.add(offset, times(builder, self.index[axis], step))
         return loops.at(builder, pointer, offset, kind), stride
 
     def load(self, place: View, dtype: Any, axes: Axes, builder: Any) -> Any:
@@ -192,7 +192,7 @@ class Nest:
         pointer, stride = self.address(place, axes, builder)
         if "length" in place.base.params:
             along = place.strides[place.base.params["axis"][0]]
-            offset = loops.times(builder, self.pieces, along)
+            offset = times(builder, self.pieces, along)
             pointer = loops.at(builder, pointer, offset, elements.in_memory(dtype))
         if stride == 0:
             loops.store(builder, dtype, made, pointer)

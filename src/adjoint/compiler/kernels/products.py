@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from adjoint.compiler.access import Axes, View, view
+from adjoint.compiler.integers import I64, i64
 from adjoint.compiler.kernels import elements
-from adjoint.compiler.kernels.loops import I64, Loop, Part, i64
+from adjoint.compiler.kernels.loops import Loop, Part
 from adjoint.compiler.kernels.nest import Level, Nest
 from adjoint.compiler.llvm import ir
 from adjoint.compiler.matmul import Product, Worker, emit_product

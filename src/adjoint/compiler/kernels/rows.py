@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from adjoint.compiler.access import Axes, Axis, view
 from adjoint.compiler.fuse import COST, ROW_REDUCTIONS, operand_axes_of
+from adjoint.compiler.integers import I64, POINTER, i64, lane_mask, smaller, split, times
 from adjoint.compiler.kernels import elements, loops
-from adjoint.compiler.kernels.loops import I64, POINTER, Loop, Part, i64
+from adjoint.compiler.kernels.loops import Loop, Part
 from adjoint.compiler.kernels.nest import Level, Nest, lanes_for, uniform
 from adjoint.compiler.llvm import ir
 from adjoint.compiler.prepare import SLICE
@@ -101,9 +102,9 @@ class Rows:
 
     def _emit_row(self, row: Any, slices: int) -> None:
         nest, level = self.nest, self.nest.levels[1]
-        rest, piece = loops.split(level.builder, row, slices)
+        rest, piece = split(level.builder, row, slices)
         for axis in reversed(self.outer):
-            rest, nest.index[axis] = loops.split(level.builder, rest, axis.size)
+            rest, nest.index[axis] = split(level.builder, rest, axis.size)
             nest.level_of[axis] = 1
         for axis in self.group.axes[:-1]:
             nest.level_of[axis] = 1
@@ -111,8 +112,8 @@ class Rows:
         high: Any = self.extent
         if self.length:
             nest.pieces = piece
-            low = loops.times(level.builder, piece, self.length)
-            high = loops.smaller(level.builder, level.builder.add(low, i64(self.length)), i64(self.extent))
+            low = times(level.builder, piece, self.length)
+            high = smaller(level.builder, level.builder.add(low, i64(self.length)), i64(self.extent))
         if self.extent <= nest.lanes:
             self._emit_short()
         else:
@@ -126,9 +127,7 @@ class Rows:
         assert nest.lane is not None
         nest.index[nest.lane] = i64(0)
         nest.level_of[nest.lane] = 1
-        nest.mask = (
-            None if self.extent == nest.lanes else loops.lane_mask(nest.levels[1].builder, nest.lanes, self.extent)
-        )
+        nest.mask = None if self.extent == nest.lanes else lane_mask(nest.levels[1].builder, nest.lanes, self.extent)
         for phase in range(max(self.phases.values(), default=0) + 1):
             for value in [v for v in self.reductions if self.phases[v] == phase]:
                 state = Running(nest, value)
@@ -150,7 +149,7 @@ class Rows:
         nest.index[nest.lane], nest.level_of[nest.lane] = loop.index, 2
         nest.mask = None
         if self.extent % nest.lanes:
-            nest.mask = loops.lane_mask(loop.builder, nest.lanes, loop.builder.sub(stop, loop.index))
+            nest.mask = lane_mask(loop.builder, nest.lanes, loop.builder.sub(stop, loop.index))
         running = [Running(nest, v) for v in reductions]
         carried = [[loop.carry(first) for first in state.first()] for state in running]
         following = [state.step(held) for state, held in zip(running, carried, strict=True)]

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from adjoint.compiler.llvm import constant, ir
 
-__all__ = ["DOUBLE", "SINGLE", "Bits", "Float", "Format", "Mask", "function", "horner", "intrinsic"]
+__all__ = ["DOUBLE", "SINGLE", "Bits", "Float", "Format", "Mask", "function", "horner", "intrinsic", "suffix"]
 
 
 class Format(NamedTuple):
@@ -58,17 +58,17 @@ def _like(kind: Any, element: Any) -> Any:
     return ir.VectorType(element, kind.count) if isinstance(kind, ir.VectorType) else element
 
 
-def _suffix(kind: Any) -> str:
+def suffix(kind: Any) -> str:
     """A type's name in the names of intrinsics: v16f32."""
     if isinstance(kind, ir.VectorType):
-        return f"v{kind.count}{_suffix(kind.element)}"
+        return f"v{kind.count}{suffix(kind.element)}"
     return str(kind) if isinstance(kind, ir.IntType) else {ir.FloatType(): "f32", ir.DoubleType(): "f64"}[kind]
 
 
 def intrinsic(builder: Any, name: str, *operands: Any, result: Any = None) -> Any:
     """Call of an LLVM intrinsic that is overloaded on its first operand's type."""
     kind = operands[0].type
-    full = f"llvm.{name}.{_suffix(kind)}"
+    full = f"llvm.{name}.{suffix(kind)}"
     callee = builder.module.globals.get(full)
     if callee is None:
         kinds = [operand.type for operand in operands]

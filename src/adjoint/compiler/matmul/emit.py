@@ -6,24 +6,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
+from adjoint.compiler.integers import I64, chosen, declared, i64, lane_mask, minus, plus, smaller, split, times
 from adjoint.compiler.llvm import ir, machine
 from adjoint.compiler.matmul.kernel import Kernel, Strip, emit_kernel, kernel_function
-from adjoint.compiler.matmul.loops import (
-    I64,
-    advanced,
-    chosen,
-    counting,
-    float_type,
-    i64,
-    intrinsic,
-    lane_mask,
-    minus,
-    plus,
-    smaller,
-    split,
-    striding,
-    times,
-)
+from adjoint.compiler.matmul.loops import advanced, counting, float_type, striding
 from adjoint.compiler.matmul.packing import Panel, packing_function
 from adjoint.compiler.matmul.places import (
     Tile,
@@ -130,7 +116,7 @@ def _emit_packing(builder: Any, plan: Plan, memory: _Memory, worker: Worker) -> 
         return
     product = plan.product
     with _panels(builder, plan, worker) as panel:
-        matrix, column_tile = split(builder, panel, plan.packed_matrices, plan.column_tiles)
+        matrix, column_tile = split(builder, panel, plan.column_tiles, plan.packed_matrices)
         place = packed_offset(builder, matrix, product)
         place = plus(builder, place, times(builder, first_column(builder, plan, column_tile)[0], product.b[1]))
         arguments = Panel(
@@ -178,8 +164,8 @@ def _items(builder: Any, plan: Plan, worker: Worker) -> tuple[Any, Any]:
 def _emit_tiles(builder: Any, plan: Plan, memory: _Memory, worker: Worker, store: Store) -> None:
     """Small products: a loop over tiles, one of them an item."""
     with counting(builder, *_items(builder, plan, worker)) as item:
-        rest, row_tile = split(builder, item, plan.items // plan.row_tiles, plan.row_tiles)
-        matrix, column_tile = split(builder, rest, plan.product.matrices, plan.column_tiles)
+        rest, row_tile = split(builder, item, plan.row_tiles, plan.items // plan.row_tiles)
+        matrix, column_tile = split(builder, rest, plan.column_tiles, plan.product.matrices)
         tile = tile_at(
             builder, plan, indices_of(builder, matrix, plan.product.batch), row_tile, column_tile, memory.sums
         )
@@ -191,7 +177,7 @@ def _emit_slabs(builder: Any, plan: Plan, memory: _Memory, worker: Worker, store
     """Big products: this worker's items in slabs, as many row tiles of a column group as L2 holds."""
     start, stop = _items(builder, plan, worker)
     with striding(builder, start, stop) as (item, steps):
-        rest, first = split(builder, item, plan.items // plan.row_tiles, plan.row_tiles)
+        rest, first = split(builder, item, plan.row_tiles, plan.items // plan.row_tiles)
         count = smaller(builder, minus(builder, i64(plan.row_tiles), first), builder.sub(stop, item))
         if plan.slab < plan.row_tiles:
             count = smaller(builder, count, i64(plan.slab))
@@ -202,7 +188,7 @@ def _emit_slabs(builder: Any, plan: Plan, memory: _Memory, worker: Worker, store
 def _emit_slab(builder: Any, plan: Plan, memory: _Memory, slab: tuple[Any, Any, Any], store: Store) -> None:
     """`slab`: matrix and column group as one number, first row tile, and how many."""
     rest, first, count = slab
-    matrix, group = split(builder, rest, plan.product.matrices, plan.groups)
+    matrix, group = split(builder, rest, plan.groups, plan.product.matrices)
     batch = indices_of(builder, matrix, plan.product.batch)
     column = times(builder, group, plan.group)
     last_column = smaller(builder, plus(builder, column, i64(plan.group)), i64(plan.column_tiles))
@@ -230,7 +216,7 @@ def _emit_slab(builder: Any, plan: Plan, memory: _Memory, slab: tuple[Any, Any, 
 
 def _emit_zeros(builder: Any, pointer: Any, count: Any) -> None:
     byte, flag = ir.IntType(8), ir.IntType(1)
-    function = intrinsic(builder.module, "llvm.memset.p0.i64", ir.VoidType(), [ir.PointerType(), byte, I64, flag])
+    function = declared(builder, "llvm.memset.p0.i64", ir.VoidType(), [ir.PointerType(), byte, I64, flag])
     builder.call(function, [pointer, ir.Constant(byte, 0), count, ir.Constant(flag, 0)])
 
 

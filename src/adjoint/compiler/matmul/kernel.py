@@ -9,18 +9,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from adjoint.compiler.integers import I64, declared, i64, lane_mask
 from adjoint.compiler.llvm import ir
-from adjoint.compiler.matmul.loops import (
-    I64,
-    accumulating,
-    advanced,
-    element,
-    float_type,
-    i64,
-    internal_function,
-    intrinsic,
-    lane_mask,
-)
+from adjoint.compiler.matmul.loops import accumulating, advanced, element, float_type, internal_function
 
 __all__ = ["Kernel", "Strip", "emit_kernel", "kernel_function", "masked_load"]
 
@@ -134,12 +125,12 @@ def _broadcast(builder: Any, vector: Any, pointer: Any) -> Any:
 def _fused(builder: Any, x: Any, y: Any, total: Any) -> Any:
     """x·y + total, rounded once."""
     name = f"llvm.fma.v{total.type.count}f{8 * element(total.type.element)}"
-    return builder.call(intrinsic(builder.module, name, total.type, [total.type] * 3), [x, y, total])
+    return builder.call(declared(builder, name, total.type, [total.type] * 3), [x, y, total])
 
 
 def masked_load(builder: Any, kind: Any, pointer: Any, mask: Any) -> Any:
     """A vector with zeros where the mask is false; memory there is not touched."""
     word = ir.IntType(32)
     name = f"llvm.masked.load.v{kind.count}f{8 * element(kind.element)}.p0"
-    load = intrinsic(builder.module, name, kind, [_POINTER, word, mask.type, kind])
+    load = declared(builder, name, kind, [_POINTER, word, mask.type, kind])
     return builder.call(load, [pointer, ir.Constant(word, element(kind.element)), mask, ir.Constant(kind, None)])

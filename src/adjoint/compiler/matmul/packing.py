@@ -8,17 +8,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from adjoint.compiler.integers import I64, i64, smaller
 from adjoint.compiler.llvm import ir, machine
-from adjoint.compiler.matmul.loops import (
-    I64,
-    advanced,
-    counting,
-    element,
-    float_type,
-    i64,
-    internal_function,
-    smaller,
-)
+from adjoint.compiler.matmul.loops import advanced, counting, element, float_type, internal_function
 from adjoint.compiler.matmul.plan import Plan
 
 __all__ = ["Panel", "packing_function"]

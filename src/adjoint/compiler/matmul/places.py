@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import Any, NamedTuple
 
+from adjoint.compiler.integers import chosen, i64, minus, plus, split, times
 from adjoint.compiler.llvm import ir, machine
-from adjoint.compiler.matmul.loops import chosen, i64, minus, plus, split, times
 from adjoint.compiler.matmul.plan import Plan
 from adjoint.compiler.matmul.product import Product
 
@@ -80,7 +80,7 @@ def indices_of(builder: Any, flat: Any, sizes: tuple[int, ...]) -> list[Any]:
     outer = prod(sizes)
     for size in reversed(sizes):
         outer //= size
-        flat, index = split(builder, flat, outer, size)
+        flat, index = split(builder, flat, size, outer)
         found.insert(0, index)
     return found
 
