@@ -28,7 +28,7 @@ APART: Final = 1e4  # how often larger or smaller than at the last layer a norm 
 
 #: Ops that are 0 over half of their domain, and the ends of those that are bounded.
 _RECTIFIERS: Final = ("relu",)
-_ENDS: Final[Mapping[str, tuple[float, float]]] = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}
+ENDS: Final[Mapping[str, tuple[float, float]]] = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}
 
 
 class Finding(NamedTuple):
@@ -174,10 +174,10 @@ def _units(columns: Columns) -> Iterator[Finding]:
         if op in _RECTIFIERS and (dead := dead_units(t.value)) is not None and dead[0]:
             text = f"{_called(columns, place)}: {dead[0]:,} of {dead[1]:,} units are 0 for the whole batch"
             yield Finding("dead units", place, "warning" if dead[0] > MANY_DEAD * dead[1] else "note", text)
-        if op in _ENDS and (full := saturated_units(t.value, *_ENDS[op])) is not None:
+        if op in ENDS and (full := saturated_units(t.value, *ENDS[op])) is not None:
             units, count, share = full
             if units or share > MANY_SATURATED:
-                low, high = (f"{end:g}".replace("-", "−") for end in _ENDS[op])
+                low, high = (f"{end:g}".replace("-", "−") for end in ENDS[op])
                 text = f"{units:,} of {count:,} units are saturated, {share:.0%} of the outputs near {low} or {high}"
                 severity = "warning" if share > MANY_SATURATED else "note"
                 yield Finding("saturation", place, severity, f"{_called(columns, place)}: {text}")

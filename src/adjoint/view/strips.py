@@ -9,7 +9,7 @@ of the optimiser to see how far it goes, and puts network and optimiser back as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -23,10 +23,18 @@ from adjoint.train.checks import Loss
 from adjoint.train.evaluation import switched
 from adjoint.train.fit import Snapshot
 from adjoint.train.step import Regularizer
+from adjoint.view.findings import (
+    ENDS,
+    MANY_DEAD,
+    MANY_SATURATED,
+    dead_units,
+    norm,
+    norm_troubles,
+    saturated_units,
+)
 from adjoint.view.runs import STRIPS, number
 
 ROWS: Final = 256
-FLAT: Final = 0.05  # a unit is saturated where its slope is below this share of the steepest
 
 Strip = dict[str, float | int | None]
 
@@ -185,36 +193,21 @@ def _strip(
     }
 
 
-def norm(arrays: list[Any]) -> float:
-    """√Σ a² over all elements of all arrays, in float64."""
-    return float(np.sqrt(sum(float(np.sum(np.square(np.asarray(a, np.float64)))) for a in arrays)))
-
-
-def _dead(active: Array) -> float:
-    """The share of units that are 0 for every row."""
-    return float(np.mean(~np.any(active, axis=0))) if active.ndim > 1 else 0.0
+def _dead(active: Array) -> float | None:
+    """The share of units that are 0 for every row; None of too few rows to tell."""
+    found = dead_units(active)
+    return None if found is None else found[0] / found[1]
 
 
 def _saturated(end: Tensor, active: Array) -> float | None:
-    """The share of activations where the slope is nearly 0; None of a function that has no such ends."""
+    """The share of activations near an end; None of a function that has no ends, and of too few rows to tell."""
     op = end._rule.op
-    slope = _SLOPES.get(op.name) if op is not None else None
-    return None if slope is None else float(np.mean(slope(active) < FLAT))
-
-
-#: Slope by output, as a share of the steepest.
-_SLOPES: Final[Mapping[str, Callable[[Array], Array]]] = {
-    "tanh": lambda out: 1.0 - out * out,
-    "sigmoid": lambda out: 4.0 * out * (1.0 - out),
-}
+    ends = ENDS.get(op.name) if op is not None else None
+    found = None if ends is None else saturated_units(active, *ends)
+    return None if found is None else found[2]
 
 
 # --- findings -------------------------------------------------------------------------------------------------------
-
-MANY_DEAD: Final = 0.4
-MANY_SATURATED: Final = 0.5
-EXPLODING: Final = 1e3  # gradient / weight: a step of 10⁻³ times the gradient would replace the layer
-VANISHING: Final = 1e-4  # gradient / that of the layer with the largest
 
 
 class Findings:
@@ -235,7 +228,6 @@ class Findings:
         ]
 
     def _troubles(self, look: Look) -> Iterator[tuple[int, str, str]]:
-        largest = max((_finite(strip["gradient"]) for strip in look.strips), default=0.0)
         for place, strip in enumerate(look.strips):
             name = self.layers[place].path
             dead, saturated = _finite(strip["dead"]), _finite(strip["saturated"])
@@ -245,16 +237,16 @@ class Findings:
                 yield place, "dead units", f"{name}: {dead:.0%} of the units are 0 for every row"
             if saturated > MANY_SATURATED:
                 yield place, "saturation", f"{name}: {saturated:.0%} of the activations are where the slope is near 0"
-            yield from self._norms(place, name, strip["gradient"], largest)
+        yield from self._norms(look)
 
-    def _norms(self, place: int, name: str, gradient: float | None, largest: float) -> Iterator[tuple[int, str, str]]:
-        if gradient is None or not np.isfinite(gradient):
-            return
-        weights = norm([p.value for p in self.layers[place].parameters.values()])
-        if gradient > EXPLODING * max(weights, 1.0):
-            yield place, "exploding gradient", f"{name}: gradient of norm {gradient:.3g}, weights of {weights:.3g}"
-        if gradient < VANISHING * largest:
-            yield place, "vanishing gradient", f"{name}: gradient of norm {gradient:.3g}, elsewhere {largest:.3g}"
+    def _norms(self, look: Look) -> Iterator[tuple[int, str, str]]:
+        """Layers with parameters whose gradient explodes or vanishes."""
+        places = [place for place, strip in enumerate(look.strips) if strip["gradient"] is not None]
+        gradients = [float(look.strips[place]["gradient"] or 0.0) for place in places]
+        weights = [norm([p.value for p in self.layers[place].parameters.values()]) for place in places]
+        for which, what in norm_troubles(gradients, weights):
+            sizes = f"gradient of norm {gradients[which]:.3g}, weights of {weights[which]:.3g}"
+            yield places[which], what, f"{self.layers[places[which]].path}: {sizes}"
 
 
 def _finite(value: float | None) -> float:
