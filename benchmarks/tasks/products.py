@@ -78,8 +78,9 @@ def adjoint(given: Inputs) -> Work:
     import adjoint as ad
 
     shape, pairs = given.values()
-    compiled = ad.compile(lambda pairs: [product(shape, a, b) for a, b in pairs])
-    return work(given, lambda: compiled(pairs))
+    flat = [x for pair in pairs for x in pair]  # a container is taken apart at every call
+    compiled = ad.compile(lambda *xs: [product(shape, a, b) for a, b in zip(xs[::2], xs[1::2], strict=True)])
+    return work(given, lambda: compiled(*flat))
 
 
 def task_of(shape: Shape) -> Task:

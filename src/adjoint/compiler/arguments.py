@@ -72,6 +72,8 @@ class Arguments:
     def _sign(self, x: Any) -> Hashable:
         """What the signature says of a leaf; it is noted with the numbers or with the rest."""
         kind: Any = type(x)
+        if kind is np.ndarray:  # the usual case
+            return self._add_array(x)
         if kind is float or kind is bool or (kind is int and -(2**63) <= x < 2**63):
             self._add(np.array(x), x)
             return kind
