@@ -36,6 +36,7 @@ def run_tape(m, *numbers, tape):
     Example
     -------
     >>> import adjoint as ad
+    >>> from adjoint.compiler.scalars import run_tape
     >>> from adjoint.compiler.tape import Tape
     >>> x, y = ad.tensor(3.0), ad.tensor(4.0)
     >>> run_tape([1.0, 2.0], tape=Tape.of(x * y, [x, y]))
