@@ -10,7 +10,7 @@ import type { Signal } from "@preact/signals";
 import type { Store } from "../store";
 import { clean } from "../tokens";
 import type { Command, Opened, Overview, Server, Status } from "./client";
-import { Refused, command, graphAt, isOver, listen, open, opened, overview, start } from "./client";
+import { Refused, after, command, graphAt, isOver, listen, open, opened, overview, start } from "./client";
 import { Run } from "./run";
 
 const studios = new WeakMap<Store, Studio>();
@@ -109,7 +109,7 @@ export class Studio {
   async tell(word: Command): Promise<void> {
     await this.attempt(async () => {
       const { training } = await command(this.server as Server, word);
-      if (training?.run === this.run.value?.id) this.status.value = training;
+      if (training && training.run === this.run.value?.id) this.status.value = after(this.status.value, training);
     });
   }
 
