@@ -1,6 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { after } from "../src/studio/client";
-import type { Status } from "../src/studio/client";
 import { colour, place } from "../src/studio/heat";
 import { Run } from "../src/studio/run";
 import { brief, scaleOf, share, smoothed, thinned } from "../src/studio/scale";
@@ -92,15 +90,5 @@ describe("colours of strips", () => {
       const written = (value: number) => `rgb(${value >> 16} ${(value >> 8) & 255} ${value & 255})`;
       expect([-1, 0, 1].map((at) => colour(at, theme === "dark"))).toEqual([hex[0], hex[3], hex[6]].map(written));
     }
-  });
-});
-
-describe("the status of a training", () => {
-  const status = (state: Status["state"]): Status => ({ state, epoch: 1, epochs: 2, step: 3, steps: 4, reason: "" });
-
-  it("does not go back from its end to an answer that was sent before", () => {
-    expect(after(status("stopped"), status("stopping")).state).toBe("stopped");
-    expect(after(status("running"), status("stopping")).state).toBe("stopping");
-    expect(after(null, status("running")).state).toBe("running");
   });
 });

@@ -25,11 +25,6 @@ export function isOver({ state }: Status): boolean {
   return state === "finished" || state === "stopped" || state === "failed";
 }
 
-/** What is known of a training after an answer: the end, once told, is not taken back by what was sent before it. */
-export function after(known: Status | null, answer: Status): Status {
-  return known && isOver(known) ? known : answer;
-}
-
 export interface Choices {
   sources: string[];
   activations: string[];

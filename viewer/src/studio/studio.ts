@@ -10,7 +10,7 @@ import type { Signal } from "@preact/signals";
 import type { Store } from "../store";
 import { clean } from "../tokens";
 import type { Command, Opened, Overview, Server, Status } from "./client";
-import { Refused, after, command, graphAt, isOver, listen, open, opened, overview, start } from "./client";
+import { Refused, command, graphAt, isOver, listen, open, opened, overview, start } from "./client";
 import { Run } from "./run";
 
 const studios = new WeakMap<Store, Studio>();
@@ -106,11 +106,9 @@ export class Studio {
     });
   }
 
+  /** Say a word to the training. What becomes of it is told by the log: an answer may come later than what followed it. */
   async tell(word: Command): Promise<void> {
-    await this.attempt(async () => {
-      const { training } = await command(this.server as Server, word);
-      if (training && training.run === this.run.value?.id) this.status.value = after(this.status.value, training);
-    });
+    await this.attempt(async () => void (await command(this.server as Server, word)));
   }
 
   /** Open a file of the server's machine: a run here, a document in the view Graph. */
