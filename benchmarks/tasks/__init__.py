@@ -26,10 +26,12 @@ NAMES = (
     "relu_both_ways",
     "elementwise_chain",
     "digits_compiled",
+    "taps",
     "predict_one_row",
     "scalar_graph",
     "first_call",
     "products",
+    "bfloat16",
 )
 
 

@@ -3,7 +3,8 @@
 `Native` compiles a program and runs it on memory that is poisoned before and guarded around, so that a kernel that
 reads what nobody wrote, or writes past an end, is seen. `expected` evaluates a program by NumPy and carries along how
 far each element may be from it: nothing for integers, bools and IEEE operations of exact operands; a few ulp for
-functions; what another order of summing can change for sums and products. `assert_close` compares the two.
+functions; what another order of summing can change for sums and products; 1 for a bool that an error may turn.
+`assert_close` compares the two.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from adjoint.compiler.fuse import Groups
 from adjoint.compiler.llvm import Library, object_code
 from adjoint.compiler.pool import run
 from adjoint.compiler.prepare import NORMAL, with_own_results
-from adjoint.compiler.program import BINARY, MEANING, UNARY, Program, Value, verify
+from adjoint.compiler.program import BINARY, COMPARISONS, MEANING, UNARY, Program, Value, verify
 from adjoint.compiler.simplify import EXACT, simplify
 
 Array = np.ndarray[Any, Any]
@@ -140,7 +141,32 @@ def _exact(content: Array) -> Expected:
 def _evaluated(value: Value, operands: list[Expected]) -> Expected:
     contents = [x.content for x in operands]
     content = np.asarray(MEANING[value.kind](*contents, **value.params), value.dtype)
+    if value.kind in COMPARISONS and value.kind not in ("and_", "or_"):
+        return Expected(content, _error_of_comparison(operands))
+    if value.dtype.kind == "b":
+        return Expected(content, _error_of_bools(value, operands))
     return Expected(content, _error(value, operands, content)) if value.dtype.kind == "f" else _exact(content)
+
+
+def _error_of_comparison(operands: list[Expected]) -> Array:
+    """1 where the operands are no further apart than their errors, so that it may come out either way."""
+    x, y = operands
+    error = x.error + y.error
+    distance = np.abs(np.subtract(x.content, y.content, dtype=np.float64))
+    return ((error > 0.0) & ~(distance > error)).astype(np.float64)
+
+
+def _error_of_bools(value: Value, operands: list[Expected]) -> Array:
+    """What may be wrong stays so when it is moved or chosen from; other steps are made of bools without errors."""
+    if value.kind in _MOVES:
+        return _moved(value, operands)
+    if value.kind in ("any", "all", "max", "min"):
+        return np.asarray(np.max(operands[0].error, **value.params, initial=0.0))
+    wrong = np.zeros(value.shape, bool)
+    if value.kind in ("not_", *BINARY, "and_", "or_", "where", "cast"):  # isfinite and its kin are not turned
+        for x in operands:
+            wrong |= x.error > 0.0
+    return wrong.astype(np.float64)
 
 
 def _error(value: Value, operands: list[Expected], content: Array) -> Array:
@@ -149,13 +175,20 @@ def _error(value: Value, operands: list[Expected], content: Array) -> Array:
     if value.kind == "matmul":
         return _error_of_product(value, operands)
     if value.kind == "where":
-        return np.where(operands[0].content, operands[1].error, operands[2].error)
+        condition, x, y = operands
+        turned = np.where(condition.error > 0.0, np.abs(np.subtract(x.content, y.content, dtype=np.float64)), 0.0)
+        return np.where(condition.content, x.error, y.error) + np.where(np.isnan(turned), np.inf, turned)
     if value.kind in ("max", "min"):
         return np.asarray(np.max(operands[0].error, **value.params))
     if value.kind in _MOVES:
-        moved = (operands[0].error, *(x.content if value.kind == "gather" else x.error for x in operands[1:]))
-        return np.asarray(MEANING[value.kind](*moved, **value.params))
+        return _moved(value, operands)
     return _error_of_function(value, operands, content)
+
+
+def _moved(value: Value, operands: list[Expected]) -> Array:
+    """Errors go where their elements go."""
+    moved = (operands[0].error, *(x.content if value.kind == "gather" else x.error for x in operands[1:]))
+    return np.asarray(MEANING[value.kind](*moved, **value.params))
 
 
 def _ulp(x: Array, dtype: Any) -> Array:

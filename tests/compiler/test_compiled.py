@@ -630,13 +630,13 @@ def test_ctrl_c_comes_before_a_step_or_after_it(value, monkeypatch):
 
     step()
     native = step.variants[0].native
-    run = native.run
+    run = native.run_if_fit
 
     def interrupted(*arrays):
         run(*arrays)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(native, "run", interrupted)
+    monkeypatch.setattr(native, "run_if_fit", interrupted)
     with pytest.raises(KeyboardInterrupt):
         step()
     monkeypatch.undo()

@@ -249,3 +249,18 @@ def test_ctrl_c_leaves_whole_steps():
         assert_same_states(one, other)
     many.epoch(ORDER, X, LABELS)
     assert int(one.optimizer.steps.value) == done + 1 + len(ORDER)
+
+
+@pytest.mark.timing
+def test_control_comes_back_ten_times_a_second():
+    """Between pieces Python may draw, stop or listen; what counts is the time of this thread, native code included."""
+    training = Training()
+    pieces = compiled(training.step).steps(np.tile(ORDER, (100_000, 1)), X, LABELS)
+    next(pieces)  # compiles
+    begin, spans = time.thread_time(), []
+    while len(spans) < 12:
+        next(pieces)
+        spans.append(time.thread_time() - begin)
+        begin = time.thread_time()
+    assert max(spans) < 0.1
+    assert spans[-1] > 0.02  # and not for every single step, which would cost as much as it

@@ -14,6 +14,7 @@ from adjoint.compiler.llvm import Library, constant, ir, machine, object_code
 from adjoint.compiler.matmul import Product, Worker, emit_product, scratch_bytes
 from adjoint.compiler.matmul.plan import planned
 from adjoint.compiler.pool import emit_barrier, run
+from adjoint.compiler.program import MEANING
 
 WORD, POINTER = ir.IntType(64), ir.PointerType()
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -116,7 +117,7 @@ def aligned(count):
     return raw[start : start + count]
 
 
-def multiplied(x, y, *, threads=1):
+def multiplied(x, y, *, threads=1, bfloat16=False):
     """x @ y by a compiled product, C and scratch memory watched for what it must not touch."""
     batch = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
     views = [np.broadcast_to(v, batch + v.shape[-2:]) for v in (x, y)]
@@ -125,7 +126,7 @@ def multiplied(x, y, *, threads=1):
     )
     (m, k), n = x.shape[-2:], y.shape[-1]
     strides = (a_row, a_column), (b_row, b_column), batch, tuple(a_batch), tuple(b_batch)
-    product = Product(m, n, k, str(x.dtype), *strides)
+    product = Product(m, n, k, str(x.dtype), *strides, bfloat16)
     program = compiled(product, matmul.plan.machine())
     assert program.stores <= 2
     guarded = np.zeros(m * n * product.matrices + 32, x.dtype)
@@ -323,6 +324,118 @@ def test_bits_do_not_depend_on_the_other_rows_and_columns(layout):
     whole = multiplied(x, y, threads=2)
     for rows, columns in [(slice(1), slice(None)), (slice(60, 61), slice(3)), (slice(9, 30), slice(100, 117))]:
         np.testing.assert_array_equal(multiplied(x[rows], y[:, columns]), whole[rows, columns])
+
+
+# --------------------------------------------------------------------------------------------- pairs of bfloat16
+
+PAIRS = pytest.mark.skipif(not matmul.has_pairs(), reason="this CPU does not multiply pairs of bfloat16 numbers")
+#: Around vectors of pairs and of columns, with k odd and even, and B made into pairs in place (8 rows and fewer).
+PAIRED = [(1, 1, 2), (3, 2, 34), (8, 64, 30), (8, 37, 66), (16, 70, 95), (33, 16, 31), (70, 129, 32), (100, 17, 257)]
+
+
+def pairs(x, y, **settings):
+    return multiplied(x, y, bfloat16=True, **settings)
+
+
+def is_of_rounded(x, y, got):
+    agrees(MEANING["bfloat16"](x), MEANING["bfloat16"](y), got)
+
+
+@PAIRS
+@pytest.mark.parametrize("right", LAYOUTS)
+@pytest.mark.parametrize("left", LAYOUTS)
+def test_pairs_of_every_layout(left, right):
+    for m, n, k in [(1, 1, 1), (5, 10, 4), (17, 33, 19), (40, 70, 50)]:
+        x, y = filled((m, k), "float32", left, 1), filled((k, n), "float32", right, 2)
+        is_of_rounded(x, y, pairs(x, y, threads=2))
+
+
+@PAIRS
+@pytest.mark.parametrize("layout", ["rows", "columns"])
+def test_sizes_around_pairs(layout):
+    for m, n, k in SIZES + PAIRED:
+        x, y = filled((m, k), "float32", layout, 1), filled((k, n), "float32", layout, 2)
+        is_of_rounded(x, y, pairs(x, y, threads=2))
+
+
+@PAIRS
+@pytest.mark.parametrize("size", LARGE, ids=str)
+@pytest.mark.parametrize("layouts", [("rows", "rows"), ("columns", "rows"), ("rows", "columns")], ids="·".join)
+def test_large_products_of_pairs(size, layouts):
+    m, n, k = size
+    x, y = filled((m, k), "float32", layouts[0], 1), filled((k, n), "float32", layouts[1], 2)
+    is_of_rounded(x, y, pairs(x, y, threads=2))
+
+
+@PAIRS
+@pytest.mark.parametrize("layout", ["rows", "columns"])
+@pytest.mark.parametrize("batches", [((3,), (3,)), ((3,), (1,)), ((2, 3), (2, 1)), ((1, 3), (2, 3)), ((2, 1), (2, 3))])
+def test_batches_of_pairs(batches, layout):
+    for rows, k in [(20, 9), (5, 20)]:
+        x = filled((*batches[0], rows, k), "float32", layout, 1)
+        y = filled((*batches[1], k, 37), "float32", layout, 2)
+        is_of_rounded(x, y, pairs(x, y, threads=2))
+
+
+@PAIRS
+@pytest.mark.parametrize("size", [(16, 70, 95), (33, 65, 70), (64, 100, 300), (5, 513, 400), *LARGE[:2]], ids=str)
+@pytest.mark.parametrize("layout", ["rows", "columns"])
+def test_bits_of_pairs_do_not_depend_on_threads_or_on_other_rows(size, layout):
+    m, n, k = size
+    x, y = filled((m, k), "float32", layout, 1), filled((k, n), "float32", layout, 2)
+    alone = pairs(x, y)
+    for threads in (2, 3, 4):
+        np.testing.assert_array_equal(pairs(x, y, threads=threads), alone)
+    for rows, columns in [(slice(1), slice(None)), (slice(m - 1, m), slice(3)), (slice(2, 4), slice(7, n))]:
+        np.testing.assert_array_equal(pairs(x[rows], y[:, columns]), alone[rows, columns])
+
+
+@PAIRS
+def test_sums_of_pairs_that_need_no_rounding_are_exact():
+    rng = np.random.default_rng(0)
+    for m, n, k in [*PAIRED, *LARGE[:2]]:
+        x, y = (rng.integers(-16, 17, shape).astype(np.float32) for shape in ((m, k), (k, n)))
+        np.testing.assert_array_equal(pairs(x, y, threads=2), x @ y)
+
+
+@PAIRS
+@pytest.mark.parametrize("layout", ["rows", "columns"])
+def test_nan_and_infinity_in_pairs_reach_their_row_and_column_and_no_other(layout):
+    x, y = filled((37, 51), "float32", layout, 1), filled((51, 69), "float32", layout, 2)
+    x[5, 7], x[36, 50], y[3, 68], y[4, 20] = np.nan, np.inf, -np.inf, np.nan
+    x[9, 9:10].view(np.uint32)[0] = 0x7F800001  # a NaN whose only bit is cut off in rounding
+    x[12, 3] = 3.4e38  # rounds to infinity
+    got = pairs(x, y, threads=2)
+    with np.errstate(invalid="ignore", over="ignore"):
+        expected = np.matmul(MEANING["bfloat16"](x).astype(np.float64), MEANING["bfloat16"](y).astype(np.float64))
+    for kind in (np.isnan, np.isposinf, np.isneginf):
+        np.testing.assert_array_equal(kind(got), kind(expected))
+    assert np.isfinite(got).sum() == 33 * 67
+
+
+@PAIRS
+def test_denormal_numbers_in_pairs_count_as_zero():
+    tiny, small = 2.0**-130, 2.0**-100
+    x = np.array([[tiny, 1.0], [1.0, tiny], [small, 1.0], [-tiny, tiny]], np.float32)
+    y = np.array([[1.0, 2.0**-30], [2.0, 0.0]], np.float32)
+    np.testing.assert_array_equal(pairs(x, y), [[2.0, 0.0], [1.0, 2.0**-30], [2.0 + small, 0.0], [0.0, 0.0]])
+
+
+@PAIRS
+@pytest.mark.skipif(sys.platform == "win32", reason="mprotect is POSIX")
+def test_pairs_are_made_of_nothing_beyond_an_operand():
+    for m, n, k in [size for size in SIZES + PAIRED if size[2]]:
+        x, y = filled((m, k), "float32", seed=1), filled((k, n), "float32", seed=2)
+        expected = pairs(x, y)
+        for left in (between_pages(x), between_pages(x.T).T):
+            for right in (between_pages(y), between_pages(y.T).T):
+                np.testing.assert_array_equal(pairs(left, right), expected)
+
+
+@PAIRS
+def test_packed_pairs_take_half_the_memory_of_their_numbers():
+    product = Product(256, 512, 1024, "float32", (1024, 1), (512, 1), bfloat16=True)
+    assert scratch_bytes(product, 2) == (256 + 512) * 1024 * 2
 
 
 # ------------------------------------------------------------------------------------------------- size of the code

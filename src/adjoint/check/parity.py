@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from adjoint.abstract import Abstract
-from adjoint.check.rounding import allowance, ulp
+from adjoint.check.rounding import allowance, allowances, ulp
 from adjoint.compiler.arguments import Arguments
 from adjoint.compiler.compiled import Compiled, Variant
 from adjoint.compiler.lower import lower
@@ -264,8 +264,11 @@ class _Nodes:
         return sorted(seen, key=lambda t: t._id)
 
     def compiled(self, name: str, *, fast: bool) -> Held:
-        """Values of all nodes as machine code computes them."""
-        program = lower(self.traced._replace(outputs=tuple(self.computed), assigned={}))
+        """Values of all nodes as machine code computes them; a loop's own node, which stands for all of its results,
+        has those of NumPy.
+        """
+        shown = [x for x in self.computed if not _is_loop(x)]
+        program = lower(self.traced._replace(outputs=tuple(shown), assigned={}))
         inputs = [np.array(x, v.dtype, order="C") for x, v in zip(self.given.values(), program.inputs, strict=True)]
         outputs = [np.empty(v.shape, v.dtype) for v in program.outputs]
         if runnable(program, {}, name, fast=fast).run(inputs, outputs):
@@ -273,7 +276,10 @@ class _Nodes:
                 f"parity: a check of indices or labels fails in the compiled {name}, which passes when it runs "
                 f"eagerly{here()}"
             )
-        return self.given | {node: _like(node, x) for node, x in zip(self.computed, outputs, strict=True)}
+        held = self.given | {node: _like(node, x) for node, x in zip(shown, outputs, strict=True)}
+        for node in filter(_is_loop, self.computed):
+            held[node] = self.evaluated(node, held)
+        return held
 
     def eager(self, moved: Callable[[Tensor, Any], Any] = lambda node, value: value) -> Held:
         """Values of all nodes by NumPy, from the start; each may be moved before others take it."""
@@ -300,16 +306,24 @@ class _Nodes:
     def rows(self, compiled: Held, allowed: Mapping[Tensor, Array]) -> Iterator[Row]:
         """What differs, node by node."""
         eager = self.eager()
-        for node in self.computed:
+        for node in (x for x in self.computed if not _is_loop(x)):
             found = _difference(compiled[node], self.evaluated(node, compiled), allowed[node])
             apart = float(np.max(_apart(np.asarray(compiled[node]), np.asarray(eager[node])), initial=0.0))
             drift = apart / _scale(eager[node]) if apart and _scale(eager[node]) else apart
             yield Row(_op(node).name, node.node.origin, node.shape, node.dtype, *found[:3], drift, found.example)
 
     def allowed(self, compiled: Held, limit: float) -> dict[Tensor, Array]:
-        """How far each node may be off on equal inputs."""
-        pairs = ((node, self.operands(node, compiled)) for node in self.computed)
-        return {node: allowance(_op(node), xs, node._params, node._value, limit) for node, xs in pairs}
+        """How far each node may be off on equal inputs; for a result of a loop, on equal inputs of the loop."""
+        found, loops = dict[Tensor, Array](), dict[Tensor, list[Array]]()
+        for node in self.computed:
+            op, xs = _op(node), self.operands(node, compiled)
+            if _is_loop(node):
+                loops[node] = allowances(op, xs, node._params, limit)
+            elif op.name == "loop_result":
+                found[node] = loops[node._inputs[0]][node._params["index"]]
+            else:
+                found[node] = allowance(op, xs, node._params, node._value, limit)
+        return found
 
     def spreads(self, allowed: Mapping[Tensor, Array]) -> list[float]:
         """How far each end moves when every node moves at random within its allowance."""
@@ -335,6 +349,11 @@ def _op(node: Tensor) -> Op:
     op = node._rule.op
     assert op is not None, "only nodes with an op are computed"
     return op
+
+
+def _is_loop(node: Tensor) -> bool:
+    """Whether a node stands for several results, which are nodes, too."""
+    return _op(node).name == "loop"
 
 
 def _like(node: Tensor, value: Any) -> Any:

@@ -19,6 +19,7 @@ import numpy as np
 from adjoint.abstract import Abstract
 from adjoint.compiler.lower import UnloweredError, lowered
 from adjoint.compiler.program import COMPARISONS, MEANING, Builder, Program, Value
+from adjoint.compiler.repeat import parts
 from adjoint.op import Op
 from adjoint.tensor import Array
 
@@ -59,19 +60,61 @@ def allowance(op: Op, values: Sequence[Any], params: Mapping[str, Any], result: 
     except UnloweredError:
         end = builder.eager(op.name, inputs, params, result)
     with np.errstate(all="ignore"):
-        content, error = _evaluated(builder.program(inputs, [end]), values, limit)
+        content, error = _evaluated(builder.program(inputs, [end]), [_exact(x) for x in values], limit)[0]
+    return _at_least(error, content, result, limit)
+
+
+def allowances(loop: Op, values: Sequence[Any], params: Mapping[str, Any], limit: float) -> list[Array]:
+    """`allowance` for each result of a loop: errors go from step to step."""
+    builder = Builder()
+    end = lowered(builder, loop, [builder.input(Abstract.of(x)) for x in values], params, loop.abstract((), params))
+    with np.errstate(all="ignore"):
+        found = _evaluated_loop(end, [_exact(x) for x in values], limit)
+    return [_at_least(error, x, Abstract.of(x), limit) for x, error in found]
+
+
+def _at_least(error: Any, content: Array, result: Abstract, limit: float) -> Array:
     least = limit * ulp(content, result.dtype) if result.dtype.kind == "f" else 0.0
     return np.broadcast_to(np.fmax(error, least), result.shape)
 
 
-def _evaluated(program: Program, given: Sequence[Any], limit: float) -> Bounded:
-    held = {v.number: _exact(x) for v, x in zip(program.inputs, given, strict=True)}
+def _evaluated(program: Program, given: Sequence[Bounded], limit: float) -> list[Bounded]:
+    held: dict[int, Any] = {v.number: x for v, x in zip(program.inputs, given, strict=True)}
     for value in program.values:
         if value.kind == "constant":
             held[value.number] = _exact(value.content)
+        elif value.kind == "repeat":
+            held[value.number] = _evaluated_loop(value, [held[x.number] for x in value.inputs], limit)
+        elif value.kind == "result":
+            held[value.number] = held[value.inputs[0].number][value.params["index"]]
         elif value.number not in held:
             held[value.number] = _bounded(value, [held[x.number] for x in value.inputs], limit)
-    return held[program.outputs[0].number]
+    return [held[x.number] for x in program.outputs]
+
+
+def _evaluated_loop(value: Value, given: Sequence[Bounded], limit: float) -> list[Bounded]:
+    body, steps, guard = (value.params[k] for k in ("body", "steps", "guard"))
+    first, last = parts(value)
+    carries, found = list(given[:first]), list[list[Bounded]]()
+    zeros = [_exact(np.zeros(x.shape, x.dtype)) for x in body.outputs[first:]]
+    for t in reversed(range(steps)) if value.params["reverse"] else range(steps):
+        taken = [*carries, *(_row(x, t) for x in given[first:last]), *given[last:]]
+        if guard is not None and not taken[guard].content:
+            found.append(zeros)
+            continue
+        outputs = _evaluated(body, taken, limit)
+        carries = outputs[:first]
+        found.append(outputs[first:])
+    stacked = zip(*(reversed(found) if value.params["reverse"] else found), strict=True)
+    return [*carries, *map(_stacked, stacked)]
+
+
+def _row(x: Bounded, t: int) -> Bounded:
+    return Bounded(x.content[t], np.broadcast_to(x.error, x.content.shape)[t])
+
+
+def _stacked(rows: Sequence[Bounded]) -> Bounded:
+    return Bounded(np.stack([x.content for x in rows]), np.stack([np.broadcast_to(e, x.shape) for x, e in rows]))
 
 
 def _exact(content: Any) -> Bounded:

@@ -21,7 +21,7 @@ STAGES: Final = ("traced", "lowered", "simplified")
 _OP_OF: Final = {
     **{"pow": "power", "and_": "logical_and", "or_": "logical_or", "not_": "logical_not", "copied": "identity"},
     **{"broadcast": "broadcast_to", "slice": "getitem", "unslice": "scatter_add", "gather": "take"},
-    **{"scatter": "index_add", "uniform": "random_uniform"},
+    **{"scatter": "index_add", "uniform": "random_uniform", "repeat": "loop", "result": "loop_result"},
 }
 
 

@@ -2,7 +2,7 @@
 
 The function `program(table, part, parts, barrier)` is what the pool runs. Between kernels the parts meet only where one
 of them reads or overwrites what another has written since they last met. When a check fails, the status word is set
-and the program ends before anything that follows has run.
+and the program ends before anything that follows has run. The body of a loop is such a function, too.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from typing import Any, Final, NamedTuple
 from adjoint.abstract import Abstract
 from adjoint.compiler.fuse import Group, Groups
 from adjoint.compiler.integers import I64, POINTER, VOID, i64
-from adjoint.compiler.kernels import draws, loops, products
+from adjoint.compiler.kernels import draws, loops, products, repeats
 from adjoint.compiler.kernels.columns import Columns
 from adjoint.compiler.kernels.loops import Part
 from adjoint.compiler.kernels.moves import Moves
 from adjoint.compiler.kernels.nest import Nest, Place
 from adjoint.compiler.kernels.products import product_of
+from adjoint.compiler.kernels.repeats import Body
 from adjoint.compiler.kernels.rows import Rows
 from adjoint.compiler.llvm import ir
 from adjoint.compiler.matmul import scratch_bytes
@@ -45,17 +46,36 @@ def emit(groups: Groups, states: dict[int, int], threads: int) -> Emitted:
     """The module of a program whose kernels run on at most this many threads; `states` has for outputs that are new
     values of states which input the old one is.
     """
+    module = ir.Module("adjoint")
+    whole = _emitted(module, groups, states, threads, "")
+    return Emitted(module, whole.schedule, whole.is_shared)
+
+
+def _emitted(module: Any, groups: Groups, states: dict[int, int], threads: int, prefix: str) -> Body:
+    """The function of a program, or of the body of a loop, whose name then has a prefix."""
+    bodies = {g: _body(module, g, threads, f"{prefix}loop_{i}_") for i, g in enumerate(groups.all) if g.inner}
     shared = {g: threads > 1 and work(g) >= SHARED for g in groups.all}
     if sum(work(g) for g in groups.all) < 2 * SHARED:
         shared = dict.fromkeys(shared, False)
+    shared |= {g: body.is_shared for g, body in bodies.items()}
     products_ = [g for g in groups.all if g.kind == "product"]
     scratch = {g: scratch_bytes(product_of(g.values[0]), threads if shared[g] else 1) for g in products_}
-    plan = schedule(groups, states, scratch)
-    module = ir.Module("adjoint")
-    kernels = [_kernel(module, groups, g, plan, f"kernel_{i}", shared[g]) for i, g in enumerate(plan.groups)]
-    kernels += [_copy_kernel(module, groups, copy, plan, f"copy_{i}") for i, copy in enumerate(plan.copies)]
-    _emit_program(module, kernels)
-    return Emitted(module, plan, any(shared.values()))
+    scratch |= {g: repeats.scratch_bytes(groups, g, body) for g, body in bodies.items()}
+    plan = schedule(groups, states, scratch, [x for body in bodies.values() for x in body.schedule.constants])
+    kernels = [
+        _kernel(module, groups, g, plan, f"{prefix}kernel_{i}", shared[g], bodies.get(g))
+        for i, g in enumerate(plan.groups)
+    ]
+    kernels += [_copy_kernel(module, groups, copy, plan, f"{prefix}copy_{i}") for i, copy in enumerate(plan.copies)]
+    function = _emit_program(module, kernels, prefix)
+    return Body(function, plan, any(shared.values()), any(k.checks for k in kernels))
+
+
+def _body(module: Any, group: Group, threads: int, prefix: str) -> Body:
+    """The body of a loop: a program whose carries are states."""
+    assert group.inner is not None
+    carried = range(group.values[0].params["carried"])
+    return _emitted(module, group.inner, dict(zip(carried, carried, strict=True)), threads, prefix)
 
 
 class Kernel(NamedTuple):
@@ -72,10 +92,14 @@ class Kernel(NamedTuple):
         return _STATUS in self.writes
 
 
-def _kernel(module: Any, groups: Groups, group: Group, plan: Schedule, name: str, shared: bool) -> Kernel:
+def _kernel(
+    module: Any, groups: Groups, group: Group, plan: Schedule, name: str, shared: bool, body: Body | None
+) -> Kernel:
     function, entry, part = _function(module, name)
     nest = Nest(groups, group, plan.places, entry, part.table)
-    if group.kind == "rows":
+    if body is not None:
+        repeats.Repeat(nest, part, body, plan.scratch[group].start, shared=shared).emit()
+    elif group.kind == "rows":
         Rows(nest, part, shared=shared).emit()
     elif group.kind == "columns":
         Columns(nest, part, shared=shared).emit()
@@ -89,7 +113,7 @@ def _kernel(module: Any, groups: Groups, group: Group, plan: Schedule, name: str
     writes = [_range(plan.places[v], v) for v in groups.stored(group)]
     if group in plan.scratch:
         writes.append((0, plan.scratch[group].start, plan.scratch[group].stop))
-    if group.kind in _CHECKS:
+    if group.kind in _CHECKS or (body is not None and body.checks):
         writes.append(_STATUS)
     reads = {_range(plan.places[x], x) for v in group.values for x in groups.sources(v) if x in plan.places}
     return Kernel(function, tuple(reads), tuple(writes), shared)
@@ -130,8 +154,8 @@ def _function(module: Any, name: str, *, internal: bool = True) -> tuple[Any, An
     return function, ir.IRBuilder(start), Part(*function.args)
 
 
-def _emit_program(module: Any, kernels: list[Kernel]) -> None:
-    _, builder, part = _function(module, "program", internal=False)
+def _emit_program(module: Any, kernels: list[Kernel], prefix: str) -> Any:
+    function, builder, part = _function(module, f"{prefix}program", internal=bool(prefix))
     since: list[Kernel] = []
     for kernel in kernels:
         if any(_conflict(before, kernel) for before in since):
@@ -144,6 +168,7 @@ def _emit_program(module: Any, kernels: list[Kernel]) -> None:
             _emit_check(builder, part, shared)
             since = [Kernel(None, (_STATUS,), (), shared)]  # all parts look before any of them may write to it again
     builder.ret_void()
+    return function
 
 
 def _emit_check(builder: Any, part: Part, shared: bool) -> None:

@@ -46,7 +46,7 @@ def _whole(found: Stages) -> Iterator[str]:
     yield f"memory:     {_bytes(plan.arena)} arena, {len(plan.copies)} copies of states at the end"
     yield f"threads:    {'shared out where a kernel is large' if emitted.is_shared else 'one: too small to share out'}"
     for number, group in enumerate(plan.groups):
-        yield from _kernel(number, found.groups, group, is_shared=emitted.is_shared and work(group) >= SHARED)
+        yield from _kernel(f"{number}", found.groups, group, is_shared=emitted.is_shared and work(group) >= SHARED)
 
 
 def _counted(program: Program) -> str:
@@ -56,13 +56,22 @@ def _counted(program: Program) -> str:
     return f"{len(computed)} primitives ({most}{', …' if len(kinds) == 6 else ''})"
 
 
-def _kernel(number: int, groups: Groups, group: Group, *, is_shared: bool) -> Iterator[str]:
+def _kernel(number: str, groups: Groups, group: Group, *, is_shared: bool) -> Iterator[str]:
     stored = list(groups.stored(group))
     read = dict.fromkeys(x for v in group.values for x in groups.sources(v) if x not in group.members)
     moved = sum(x.abstract.size * x.dtype.itemsize for x in (*read, *stored))
     parts = ", all threads" if is_shared else ""
     yield f"kernel {number}: {_nest(group)}; {_operations(group):,} operations, {_bytes(moved)} moved{parts}"
-    said: set[Value] = set()
+    yield from _values(groups, group)
+    if group.inner is not None:
+        for i, inner in enumerate(group.inner.all):
+            is_large = is_shared and sum(map(work, group.inner.all)) >= 2 * SHARED and work(inner) >= SHARED
+            yield from (f"  {line}" for line in _kernel(f"{number}.{i}", group.inner, inner, is_shared=is_large))
+
+
+def _values(groups: Groups, group: Group) -> Iterator[str]:
+    """What a kernel computes, and where that is written in the function."""
+    said, stored = set[Value](), set(groups.stored(group))
     for value in group.values:
         for x in _on_the_way(groups, value):
             if x not in said:
@@ -99,11 +108,16 @@ def _nest(group: Group) -> str:
         times = f"{prod(batch)} × " if batch else ""
         after = " with what follows from it" if len(group.values) > 1 else ""
         return f"product {times}{m} × {heart.inputs[0].shape[-1]} × {n}{after}"
+    if group.inner is not None:
+        return f"loop of {group.values[0].params['steps']:,} steps, each of {len(group.inner.all)} kernels"
     return group.kind
 
 
 def _operations(group: Group) -> int:
     heart = group.values[0]
+    if group.inner is not None:
+        steps: int = heart.params["steps"]
+        return steps * sum(map(_operations, group.inner.all))
     if group.kind == "product":
         rest = sum(COST.get(v.kind, 1) * v.abstract.size for v in group.values[1:])
         return 2 * heart.abstract.size * heart.inputs[0].shape[-1] + rest

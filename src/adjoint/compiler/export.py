@@ -32,9 +32,10 @@ from adjoint.compiler.llvm import constant, ir, machine, object_code
 from adjoint.compiler.lower import lower
 from adjoint.compiler.native import stages
 from adjoint.compiler.program import Builder, Program, Value
+from adjoint.compiler.repeat import copied
 from adjoint.compiler.schedule import HEADER
 from adjoint.compiler.segments import split
-from adjoint.compiler.simplify import BFLOAT16, copied, simplify
+from adjoint.compiler.simplify import BFLOAT16, simplify
 from adjoint.compiler.trace import Traced, trace
 from adjoint.errors import AdjointError, DTypeError, TraceError
 from adjoint.recording import here

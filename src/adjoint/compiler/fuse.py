@@ -6,6 +6,7 @@ Kinds of group, by what is at their heart:
               (a softmax, a layer norm) while it is in registers or in cache
     columns   one reduction along another axis, vectors running over the lane, and what is elementwise in its result
     product   a matrix product and what is elementwise in its result, while that is in registers
+    repeat    a loop and its results; its body has groups of its own, `inner`
     others    one primitive each: a copy, a concatenation, a gather, a scatter, a check of labels
 
 Primitives are taken in order; each joins the group of an operand if its axes fit and no circle of groups arises, else
@@ -41,7 +42,7 @@ GIVEN: Final = frozenset(("input", "constant"))
 class Group:
     """Primitives of one kernel: `members` has the axes of each; `axes` are those of the nest, outer first."""
 
-    __slots__ = ("axes", "cost", "kind", "lane", "length", "members", "needs", "reads", "reduced", "values")
+    __slots__ = ("axes", "cost", "inner", "kind", "lane", "length", "members", "needs", "reads", "reduced", "values")
 
     def __init__(self, kind: str, axes: tuple[Axis, ...]) -> None:
         self.kind = kind
@@ -53,6 +54,7 @@ class Group:
         self.reads: dict[Value, Axes] = {}  # what lies in memory, and the axes that it was first read with
         self.values: list[Value] = []
         self.needs: dict[Group, None] = {}
+        self.inner: Groups | None = None
         self.cost = 0
 
     def add(self, value: Value, axes: Axes) -> None:
@@ -76,6 +78,9 @@ class Groups:
         self.of: dict[Value, Group] = {}
         self.inlined: dict[Value, int] = {}  # with the operations that each takes
         self.readers: dict[Value, dict[Group, None]] = {}
+        self._reading: dict[
+            Value, dict[Group, None]
+        ] = {}  # groups that have noted the axes that they read a value with
         for value in program.values:
             if value.kind not in GIVEN and view(value).base is value and value.abstract.size:
                 self._take(value)
@@ -135,6 +140,8 @@ class Groups:
         work = None if value in self._kept else self._work(value)
         if value.kind == "check_labels":
             self._check(value)
+        elif value.kind == "result":
+            self._join(value, self.of[value.inputs[0]], (None,) * len(value.shape))
         elif work is not None and work <= _CHEAP * value.abstract.size:
             self.inlined[value] = work
         else:
@@ -165,7 +172,7 @@ class Groups:
             self.inlined[value] = value.abstract.size
 
     def _join(self, value: Value, group: Group, axes: Axes) -> None:
-        if group not in self.all:
+        if not group.values:
             self.all.append(group)
         group.add(value, axes)
         self.of[value] = group
@@ -193,6 +200,7 @@ class Groups:
                 self._note(group, operand, operand_axes(axes, operand.shape))
         elif x not in group.members and x.kind != "constant":
             group.reads.setdefault(x, axes)
+            self._reading.setdefault(x, {})[group] = None
 
     def _found(self, value: Value) -> tuple[Group, Axes] | None:
         """A group that the value can join, the latest first, with its axes there."""
@@ -201,7 +209,7 @@ class Groups:
         read = self.sources(value)
         large = [base for base in read if base.abstract.size >= max(2, _width(value))]
         candidates = dict.fromkeys(self.of[base] for base in read if base in self.of)
-        candidates.update(dict.fromkeys(g for g in self.all if any(base in g.reads for base in large)))
+        candidates.update(dict.fromkeys(g for base in large for g in self._reading.get(base, ())))
         for group in sorted(candidates, key=lambda g: -g.values[-1].number):
             if group.cost + COST.get(value.kind, 1) > _FULL:
                 continue
@@ -331,6 +339,10 @@ def _opened(value: Value) -> tuple[Group, Axes]:
         return Group("product", _moving(axes)), axes
     if value.kind in ROW_REDUCTIONS:
         return _opened_for_reduction(value)
+    if value.kind == "repeat":
+        group = Group("repeat", ())
+        group.inner = Groups(value.params["body"])
+        return group, ()
     return Group(value.kind if value.kind != "reshape" else "copy", ()), (None,) * len(value.shape)
 
 

@@ -9,7 +9,7 @@ a primitive of its own that NumPy computes between native segments.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -17,10 +17,11 @@ import numpy as np
 from adjoint.abstract import Abstract
 from adjoint.compiler.program import BINARY, COMPARISONS, REDUCTIONS, UNARY, Builder, Program, Value
 from adjoint.compiler.trace import Traced
+from adjoint.errors import TraceError
 from adjoint.families import Elementwise, Reduction
 from adjoint.leaves import State
 from adjoint.op import Op
-from adjoint.recording import decode_origin
+from adjoint.recording import decode_origin, here
 from adjoint.tensor import Tensor
 from adjoint.vocabulary import ARRAYS, REGISTRY, Words, forward_as_word, is_basic_index, over_axis
 
@@ -338,6 +339,26 @@ def _uniform(counter: Any, seed: int, shape: tuple[int, ...]) -> Symbol:
     return Symbol(builder, builder.make("uniform", (value,), {"seed": seed, "shape": tuple(shape)}, drawn))
 
 
+def _repeat(*xs: Any, loop: Any) -> Symbol:
+    """A loop whose body has been lowered already."""
+    builder = _builder_of(xs)
+    values = [x.value if isinstance(x, Symbol) else _number_or_array(builder, x) for x in xs]
+    operands = [builder.cast(x, own.dtype) for x, own in zip(values, loop.body.inputs, strict=True)]
+    names = ("carried", "rows", "steps", "reverse", "guard", "body")
+    return Symbol(builder, builder.repeat(operands, {name: getattr(loop, name) for name in names}))
+
+
+def _number_or_array(builder: Builder, x: Any) -> Value:
+    """A constant; an array that repeats one number in memory is that number, repeated."""
+    if not isinstance(x, np.ndarray) or not x.size or any(x.strides):
+        return builder.constant(x)
+    return builder.shaped("broadcast", builder.constant(np.asarray(x.flat[0])), shape=x.shape)
+
+
+def _result(loop: Any, index: int) -> Symbol:
+    return Symbol(loop.builder, loop.builder.result(loop.value, index))
+
+
 class _PrimitiveWords(Words):
     """Words that build primitives; an op's name is a word too, and what is neither is not lowered."""
 
@@ -376,6 +397,8 @@ WORDS: Final[Any] = _PrimitiveWords(
         "uniform": _uniform,
         "argmax": _arg("argmax"),
         "argmin": _arg("argmin"),
+        "repeat": _repeat,
+        "result": _result,
     }
 )
 
@@ -411,22 +434,29 @@ def lower(traced: Traced) -> Program:
     """The program of a trace. Its inputs are the numeric arguments, then the states; its outputs are the results that
     were computed, then the new values of the assigned states.
     """
-    builder = Builder()
-    held: dict[Tensor, Value] = {}
     inputs = [x for x in (*traced.inputs, *traced.states.values()) if x is not None]
-    for node in inputs:
-        held[node] = builder.input(node._value)
-    ends = [x for x in (*traced.outputs, *traced.assigned.values()) if isinstance(x, Tensor)]
-    for node in _in_order(ends):
-        if node not in held:
-            held[node] = _lowered_node(builder, node, held)
-            held[node].origin = held[node].origin or decode_origin(node._code, node._offset)
-    return builder.program([held[x] for x in inputs], [held[x] for x in ends])
+    return lower_graph(inputs, [x for x in (*traced.outputs, *traced.assigned.values()) if isinstance(x, Tensor)])
+
+
+def lower_graph(inputs: Sequence[Tensor], ends: Sequence[Any]) -> Program:
+    """The program of what lies between some nodes and some ends; an end may be known, and is then a constant."""
+    builder = Builder()
+    held = {node: builder.input(Abstract.of(node._value)) for node in inputs}
+    for node in in_order([x for x in ends if isinstance(x, Tensor)], held):
+        held[node] = _lowered_node(builder, node, held)
+        held[node].origin = held[node].origin or decode_origin(node._code, node._offset)
+    outputs = [held[x] if isinstance(x, Tensor) else builder.constant(x) for x in ends]
+    return builder.program([held[x] for x in inputs], outputs)
 
 
 def _lowered_node(builder: Builder, node: Tensor, held: Mapping[Tensor, Value]) -> Value:
     if not isinstance(node._value, Abstract):  # known while tracing
         return builder.constant(node._value)
+    if node._rule.op is None and not node._inputs:
+        raise TraceError(
+            f"compile: a value that is known only within one step of a loop ({node!r}) is used outside it{here()}; "
+            "return it from the function that is repeated"
+        )
     if node._rule.op is None:  # stands for its last input: a detached value, or a state after an assignment
         x = held[node._inputs[-1]]
         return builder.weakened(x) if node._value.weak else x
@@ -438,22 +468,24 @@ def _lowered_node(builder: Builder, node: Tensor, held: Mapping[Tensor, Value]) 
         return builder.eager(op.name, inputs, node._params, node._value)
 
 
-def _in_order(ends: Sequence[Tensor]) -> list[Tensor]:
-    """All nodes that the ends need, each after its inputs."""
+def _inputs(node: Tensor) -> list[Tensor]:
+    if not isinstance(node._value, Abstract):
+        return []
+    return [x for x in node._inputs if isinstance(x, Tensor) and not isinstance(x, State)]
+
+
+def in_order(
+    ends: Sequence[Tensor], given: Container[Tensor], inputs_of: Callable[[Tensor], list[Tensor]] = _inputs
+) -> list[Tensor]:
+    """All nodes that the ends need beside those that are given, each after its inputs."""
     order: dict[Tensor, None] = {}
-    for end in sorted(ends, key=lambda t: t._id):
+    for end in sorted((x for x in ends if x not in given), key=lambda t: t._id):
         stack = [end]
         while stack:
             node = stack[-1]
-            waiting = [x for x in _inputs(node) if x not in order]
+            waiting = [x for x in inputs_of(node) if x not in order and x not in given]
             if waiting:
                 stack += waiting
             else:
                 order[stack.pop()] = None
     return list(order)
-
-
-def _inputs(node: Tensor) -> list[Tensor]:
-    if not isinstance(node._value, Abstract):
-        return []
-    return [x for x in node._inputs if isinstance(x, Tensor) and not isinstance(x, State)]

@@ -4,7 +4,7 @@
 machine, the version and the compiler's own source, so that a hit skips every pass. `Native.run` is one call with a
 table of addresses; those of states stay in it from run to run.
 
-Arrays are passed as objects, and native code reads their addresses (`entry`).
+Arrays are passed in tuples, and native code looks at them and reads their addresses (`entry`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from adjoint.compiler import pool
 from adjoint.compiler.buffers import NOTHING, Held
 from adjoint.compiler.cache import ObjectCache
 from adjoint.compiler.emit import Emitted, emit
-from adjoint.compiler.entry import BEHIND_HEAD, IS_READABLE, emit_entry, entered
+from adjoint.compiler.entry import BEHIND_HEAD, IS_READABLE, MISFIT, Kind, desk, fits, place_slowly
 from adjoint.compiler.fuse import Groups
 from adjoint.compiler.llvm import Library, machine, object_code
 from adjoint.compiler.prepare import NORMAL, with_own_results
@@ -36,6 +36,7 @@ from adjoint.configuration import num_threads
 
 _FORMAT: Final = "adjoint program, format 1"
 _LINE: Final = 64
+_WORD: Final = ctypes.sizeof(ctypes.c_void_p)
 
 
 class Layout(NamedTuple):
@@ -60,11 +61,6 @@ class Places(NamedTuple):
         inputs, outputs = len(program.inputs), len(program.outputs)
         return cls(inputs - lasting, lasting, outputs - len(states), len(states))
 
-    def changing(self) -> list[int]:
-        """Those that are other arrays at every call."""
-        first = self.given + self.read
-        return [*range(self.given), *range(first, first + self.results)]
-
 
 class Stages(NamedTuple):
     """The forms of a program on its way to machine code, for people to look at."""
@@ -85,8 +81,6 @@ def stages(
     simple = with_own_results(simplify(program, (*(FAST if fast else EXACT), *NORMAL)))
     groups = Groups(simple)
     emitted = emit(groups, dict(states), threads)
-    places = Places.of(simple, states, lasting)
-    emit_entry(emitted.module, sum(places), places.changing())
     return Stages(program, simple, groups, emitted)
 
 
@@ -96,19 +90,22 @@ class Native:
     Invariant: the arena and the table belong to one run at a time; a run takes others if they are in use.
     """
 
-    def __init__(self, code: bytes, layout: Layout, constants: Sequence[Any], places: Places) -> None:
+    def __init__(
+        self, code: bytes, layout: Layout, constants: Sequence[Any], places: Places, kinds: Sequence[Kind]
+    ) -> None:
+        """Of object code; `kinds` are those of the arrays that are given."""
         self.code: Final = code
         self.layout: Final = layout
         self.constants: Final = tuple(np.require(c, requirements=("C", "A")) for c in constants)
-        self.slots: Final = sum(places)
+        self.places: Final = places
+        self.kinds: Final = tuple(kinds)
         self._library: Final = Library(code)
         self.program: Final = self._library.address("program")
-        self._fill: Final = entered(self._library, "fill", self.slots) if IS_READABLE else _fill_slowly
-        changing = places.given + places.results
-        self._update: Final = entered(self._library, "update", changing)
-        self._call: Final = entered(self._library, "call", changing)
-        #: Whether a run is a single call, once the table has the arrays of states.
-        self._is_quick: Final = IS_READABLE and not layout.is_shared
+        enter, place = pool.entrance()
+        self._enter: Final = enter if IS_READABLE else self._enter_slowly
+        self.place: Final = place if IS_READABLE else place_slowly
+        #: Whether to enter the program is to run it.
+        self.is_entered: Final = IS_READABLE and not layout.is_shared
         #: Steps that take about one turn of `epochs`, as far as is known.
         self.steps_a_turn = 1
         self._lock: Final = threading.Lock()
@@ -122,7 +119,7 @@ class Native:
     def memory(self, arrays: Sequence[Any]) -> Memory:
         """Memory of one's own for runs on these arrays, whose addresses are in the table."""
         memory = Memory(self)
-        self._fill(memory.address, *arrays)
+        self.place(memory.slot(0), tuple(arrays))
         return memory
 
     def run(self, given: Sequence[Any], results: Sequence[Any] = (), held: Held = NOTHING) -> int:
@@ -130,50 +127,71 @@ class Native:
 
         Not 0 if a check failed: then nothing was assigned.
         """
+        status = self.run_if_fit(tuple(given), tuple(results), held)
+        if status != MISFIT:
+            return status
+        memory = self.memory([*given, *held.read, *results, *held.written])  # a dtype with another name, a subclass
+        pool.run(self.program, memory.address, self.threads)
+        return memory.status.value
+
+    def run_if_fit(self, given: tuple[Any, ...], results: tuple[Any, ...], held: Held) -> int:
+        """Run unless the arrays given are other ones than the program was made for: then `MISFIT`."""
         if not self._lock.acquire(False):
             return self._run_in(Memory(self), given, results, held)
         try:
-            memory = self._memory
-            if memory.filled == held.number and self._is_quick:
-                status: int = self._call(memory.address, *given, *results)
-                return status
-            return self._run_in(memory, given, results, held)
+            return self._run_in(self._memory, given, results, held)
         finally:
             self._lock.release()
 
-    def _run_in(self, memory: Memory, given: Sequence[Any], results: Sequence[Any], held: Held) -> int:
-        if memory.filled == held.number and IS_READABLE:
-            self._update(memory.address, *given, *results)
-        else:
-            memory.filled = -1
-            self._fill(memory.address, *given, *held.read, *results, *held.written)
-            memory.filled = held.number
+    def _run_in(self, memory: Memory, given: tuple[Any, ...], results: tuple[Any, ...], held: Held) -> int:
+        if memory.filled != held.number:
+            self._fill(memory, held)
+        status = self._enter(memory.desk, given, results)
+        if status == MISFIT or self.is_entered:
+            return status
         memory.status.value = 0  # Ctrl-C may have kept the last run's from being read
         pool.run(self.program, memory.address, self.threads)
         return memory.status.value
 
+    def _fill(self, memory: Memory, held: Held) -> None:
+        memory.filled = -1
+        given, read, results, _ = self.places
+        self.place(memory.slot(given), held.read)
+        self.place(memory.slot(given + read + results), held.written)
+        memory.filled = held.number
 
-def _fill_slowly(table: int, *arrays: Any) -> None:
-    """`fill` where addresses cannot be read from array objects."""
-    word = ctypes.sizeof(ctypes.c_void_p)
-    for slot, x in enumerate(arrays, 1):
-        ctypes.c_void_p.from_address(table + slot * word).value = x.ctypes.data
+    def _enter_slowly(self, words: int, given: tuple[Any, ...], results: tuple[Any, ...]) -> int:
+        """`enter` of a program that shares its work, in Python."""
+        if not fits(given, self.kinds):
+            return MISFIT
+        table, _, first, *_ = (ctypes.c_int64 * 3).from_address(words)
+        place_slowly(table + _WORD, given)
+        place_slowly(first, results)
+        return 0
 
 
 class Memory:
-    """What one run of a program needs: the arena, and the table of addresses that starts with it."""
+    """What one run of a program needs: the arena, the table of addresses that starts with it, and the desk."""
 
     def __init__(self, native: Native) -> None:
+        places, constants = native.places, native.constants
         self._arena: Final = np.zeros(max(native.layout.arena, HEADER) + _LINE, np.uint8)
         start = -(-self._arena.ctypes.data // _LINE) * _LINE
-        self._table: Final = (ctypes.c_void_p * (1 + native.slots + len(native.constants)))()
+        self._table: Final = (ctypes.c_void_p * (1 + sum(places) + len(constants)))()
         self._table[0] = start
-        for slot, constant in enumerate(native.constants, 1 + native.slots):
+        for slot, constant in enumerate(constants, 1 + sum(places)):
             self._table[slot] = constant.ctypes.data
         self.address: Final = ctypes.addressof(self._table)
         self.status: Final = ctypes.c_int64.from_address(start)
+        program = native.program if native.is_entered else 0
+        self._desk: Final = desk(self.address, program, self.slot(places.given + places.read), native.kinds)
+        self.desk: Final = ctypes.addressof(self._desk)
         #: Number of the states' arrays whose addresses the table has; none yet.
         self.filled = -1
+
+    def slot(self, number: int) -> int:
+        """Where the address of an array stands."""
+        return self.address + (1 + number) * _WORD
 
 
 # --- building ---------------------------------------------------------------------------------------------------------
@@ -183,18 +201,19 @@ def native(program: Program, states: Mapping[int, int], name: str, *, fast: bool
     """Machine code of a program, from the cache if it was made before; the arguments are those of `stages`."""
     threads = num_threads()
     places = Places.of(program, states, lasting)
+    kinds = [(x.dtype, x.shape) for x in program.inputs[: places.given]]
     key = _key(program, states, threads, fast, lasting)
     objects = ObjectCache()
     kept = objects.get(key)
     if kept is not None:
-        return Native(*_unpacked(kept), places)
+        return Native(*_unpacked(kept), places, kinds)
     begin = time.perf_counter()
     emitted = stages(program, states, threads, fast=fast, lasting=lasting).emitted
     code = object_code(emitted.module, quick=True)
     layout = Layout(emitted.schedule.arena, threads, emitted.is_shared)
     constants = [c.content for c in emitted.schedule.constants]
     objects.put(key, _packed(code, layout, constants), {"name": name, "seconds": round(time.perf_counter() - begin, 3)})
-    return Native(code, layout, constants, places)
+    return Native(code, layout, constants, places, kinds)
 
 
 @cache
@@ -212,7 +231,7 @@ def _key(program: Program, states: Mapping[int, int], threads: int, fast: bool, 
     digest = hashlib.sha256("\n".join(map(str, about)).encode())
     digest.update(_own_digest())
     digest.update(str(program).encode())
-    for value in program.values:
+    for value in program.every():
         if value.content is not None:
             digest.update(np.ascontiguousarray(value.content).data)
     return digest.digest()

@@ -7,8 +7,8 @@ the others are workers: daemon Python threads that stay inside one native functi
 A run is one native call: Python's signal handlers run before or after it and never find a program half started.
 Taking the pool never waits: who finds it taken runs the program alone, which gives the same bits.
 
-Elsewhere: `pool_code` emits the native side, and says how callers and workers agree; its object code is kept in the
-cache.
+Elsewhere: `pool_code` emits the native side, and says how callers and workers agree; `entry` adds how Python enters a
+program. Their object code is kept in the cache.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from contextlib import suppress
 from functools import cache, partial
 from typing import Any, Final, NamedTuple
 
+from adjoint.compiler.entry import emit_entry
 from adjoint.compiler.llvm import Library
 from adjoint.compiler.own_code import own_code
 from adjoint.compiler.pool_code import (
@@ -40,29 +41,41 @@ from adjoint.compiler.pool_code import (
 )
 from adjoint.configuration import usable_cpus
 
-__all__ = ["BARRIER_BYTES", "caller", "emit_barrier", "run"]
+__all__ = ["BARRIER_BYTES", "caller", "emit_barrier", "entrance", "run"]
 
 _PATIENCE: Final = 1.0  # seconds that the interpreter's end waits for a running program
 
 
 class _Native(NamedTuple):
-    """The pool's functions, ready to be called. Every argument is a word that ctypes converts fastest as a pointer."""
+    """The pool's functions, ready to be called. Words are converted by ctypes fastest as pointers."""
 
     solo: Callable[[int, int], None]
     start: Callable[[int, int, int, int], None]
     stop: Callable[[int], int | None]
     work: Callable[[int, int], None]
+    enter: Callable[[int, tuple[Any, ...], tuple[Any, ...]], int]
+    place: Callable[[int, tuple[Any, ...]], None]
     library: Library
 
 
 @cache
 def _native() -> _Native:
-    library, word = Library(own_code(pool_module())), ctypes.c_void_p
+    module, word, objects = pool_module(), ctypes.c_void_p, ctypes.py_object
+    emit_entry(module)
+    library = Library(own_code(module))
 
-    def prepared(name: str, arguments: int, returns: Any = None) -> Any:
-        return ctypes.CFUNCTYPE(returns, *[word] * arguments)(library.address(name))
+    def prepared(name: str, *arguments: Any, returns: Any = None) -> Any:
+        return ctypes.CFUNCTYPE(returns, *arguments)(library.address(name))
 
-    return _Native(prepared("solo", 2), prepared("start", 4), prepared("stop", 1, word), prepared("work", 2), library)
+    return _Native(
+        solo=prepared("solo", word, word),
+        start=prepared("start", word, word, word, word),
+        stop=prepared("stop", word, returns=word),
+        work=prepared("work", word, word),
+        enter=prepared("enter", word, objects, objects, returns=ctypes.c_int64),
+        place=prepared("place", word, objects),
+        library=library,
+    )
 
 
 class _Block:
@@ -165,6 +178,11 @@ atexit.register(_close)
 def caller(program: int) -> Callable[[int], None]:
     """The program at this address as a function of the table's address, on the calling thread alone."""
     return partial(_native().solo, program)
+
+
+def entrance() -> tuple[Callable[..., int], Callable[..., None]]:
+    """`enter` and `place` of `entry`."""
+    return _native().enter, _native().place
 
 
 def run(program: int, table: int, threads: int) -> None:

@@ -14,7 +14,8 @@ import numpy as np
 from adjoint.abstract import Abstract
 from adjoint.compiler.access import view
 from adjoint.compiler.program import BINARY, COMPARISONS, REDUCTIONS, UNARY, Builder, Program, Value
-from adjoint.compiler.simplify import Rule, copied
+from adjoint.compiler.repeat import copied, in_memory
+from adjoint.compiler.simplify import Rule
 
 #: Elements of a slice of a long reduction.
 SLICE: Final = 8192
@@ -197,10 +198,17 @@ def _normal(builder: Builder, value: Value) -> Value:
 
 
 def with_own_results(program: Program) -> Program:
-    """Every output has memory of its own: what is given, a part of something or returned before is copied."""
+    """Every output has memory of its own: what is given, a part of something or returned before is copied. So it is in
+    the bodies of loops, whose inputs lie in memory in their order.
+    """
     builder, new, taken = Builder(), dict[int, Value](), set[Value]()
     for value in program.values:
-        new[value.number] = copied(builder, value, [new[x.number] for x in value.inputs])
+        inputs = [new[x.number] for x in value.inputs]
+        if value.kind == "repeat":
+            body = with_own_results(value.params["body"])
+            new[value.number] = builder.repeat(in_memory(builder, value, inputs), {**value.params, "body": body})
+        else:
+            new[value.number] = copied(builder, value, inputs)
         new[value.number].origin = value.origin
     outputs = []
     for output in program.outputs:

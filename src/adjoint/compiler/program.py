@@ -8,11 +8,13 @@ subexpressions), and one whose operands are all constants is computed at once.
 
 Each primitive states its meaning as a NumPy function, which is what `evaluate` runs: the reference that kernels are
 compared with.
+
+A loop is one primitive, `repeat`, whose body is a program of its own (`repeat.py`); its results are primitives, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -58,7 +60,7 @@ class Value:
         return f"%{self.number}"
 
     def __str__(self) -> str:
-        settings = [f"{k}={v}" for k, v in self.params.items()]
+        settings = [f"{k}={v}" for k, v in self.params.items() if k != "body"]
         what = ", ".join([*map(repr, self.inputs), *settings]) if self.content is None else _shown(self.content)
         return f"%{self.number} : {self.dtype}{list(self.shape)} = {self.kind}({what})"
 
@@ -75,8 +77,19 @@ class Program(NamedTuple):
     outputs: tuple[Value, ...]
 
     def __str__(self) -> str:
-        returned = ", ".join(map(repr, self.outputs))
-        return "\n".join([*map(str, self.values), f"return {returned}"])
+        lines = []
+        for value in self.values:
+            lines.append(str(value))
+            if value.kind == "repeat":
+                lines += [f"    {line}" for line in str(value.params["body"]).splitlines()]
+        return "\n".join([*lines, f"return {', '.join(map(repr, self.outputs))}"])
+
+    def every(self) -> Iterator[Value]:
+        """All values, those of the bodies of loops among them."""
+        for value in self.values:
+            yield value
+            if value.kind == "repeat":
+                yield from value.params["body"].every()
 
 
 # --- what the primitives mean -----------------------------------------------------------------------------------------
@@ -124,6 +137,11 @@ def _bfloat16(x: Any) -> Any:
     return np.where(np.isnan(x), x, rounded.view(np.float32))
 
 
+def _product(x: Any, y: Any, *, bfloat16: bool = False) -> Any:
+    """A matrix product; `bfloat16`: of operands that are rounded on the way."""
+    return np.matmul(_bfloat16(x), _bfloat16(y)) if bfloat16 else np.matmul(x, y)
+
+
 def _unslice(x: Any, *, key: Any, shape: tuple[int, ...]) -> Any:
     result = np.zeros(shape, x.dtype)
     result[key] = x
@@ -135,6 +153,23 @@ def _scatter(x: Any, indices: Any, *, size: int) -> Any:
     result = np.zeros((size, *x.shape[1:]), x.dtype)
     np.add.at(result, indices, x)
     return result
+
+
+def _repeated(
+    *given: Any, body: Program, steps: int, carried: int, rows: int, reverse: bool, guard: int | None
+) -> list[Any]:
+    """The last carries, and what each step gave, stacked; `evaluate` hands the list on as it is."""
+    carries, xs, constants = list(given[:carried]), given[carried : carried + rows], given[carried + rows :]
+    found: list[list[Any]] = []
+    for t in reversed(range(steps)) if reverse else range(steps):
+        taken = [*carries, *(np.asarray(x)[t] for x in xs), *constants]
+        if guard is not None and not taken[guard]:
+            found.append([np.zeros(x.shape, x.dtype) for x in body.outputs[carried:]])
+            continue
+        made = evaluate(body, taken)
+        carries = made[:carried]
+        found.append(made[carried:])
+    return [*carries, *(np.stack(y) for y in zip(*(reversed(found) if reverse else found), strict=True))]
 
 
 MEANING: Final[Mapping[str, Callable[..., Any]]] = {
@@ -155,12 +190,14 @@ MEANING: Final[Mapping[str, Callable[..., Any]]] = {
     "iota": lambda *, shape, axis: np.broadcast_to(
         np.arange(shape[axis]).reshape([-1 if i == axis else 1 for i in range(len(shape))]), shape
     ),
-    "matmul": np.matmul,
+    "matmul": _product,
     "check_labels": lambda labels, *, classes, what: ARRAYS.check_labels(labels, classes=classes, what=what),
     "uniform": lambda counter, *, seed, shape: ARRAYS.uniform(counter, seed=seed, shape=shape),
     "eager": lambda *xs, op, params: np.asarray(REGISTRY[op].evaluate(list(xs), params)),
     "argmax": lambda x, *, axis: np.argmax(x, axis=axis),
     "argmin": lambda x, *, axis: np.argmin(x, axis=axis),
+    "repeat": _repeated,
+    "result": lambda results, *, index: results[index],
 }
 
 
@@ -274,6 +311,8 @@ class Builder:
 
     def make(self, kind: str, inputs: tuple[Value, ...], params: Mapping[str, Any], abstract: Abstract) -> Value:
         """The primitive, an earlier one that is the same, or a constant."""
+        if kind == "repeat":
+            return self.repeat(inputs, params)
         key = (kind, tuple(x.number for x in inputs), _hashable(params), abstract)
         if key in self._known:
             return self._known[key]
@@ -284,6 +323,16 @@ class Builder:
             made = self._new(kind, inputs, params, abstract)
         self._known[key] = made
         return made
+
+    def repeat(self, inputs: Sequence[Value], params: Mapping[str, Any]) -> Value:
+        """A loop: each time a new one. Its own value is the number of its steps; what it computes are its `result`s."""
+        return self._new("repeat", tuple(inputs), params, Abstract((), INDEX))
+
+    def result(self, repeat: Value, index: int) -> Value:
+        """One result of a loop: the last of a carry, or what its steps gave, stacked."""
+        x, carried, steps = repeat.params["body"].outputs[index], repeat.params["carried"], repeat.params["steps"]
+        abstract = x.abstract if index < carried else Abstract((steps, *x.shape), x.dtype)
+        return self.make("result", (repeat,), {"index": index}, abstract)
 
     def separate(self, kind: str, x: Value) -> Value:
         """A primitive with a result like its operand, each time a new one."""
@@ -338,8 +387,20 @@ def verify(program: Program) -> None:
         if value.kind in UNARY or value.kind in BINARY or value.kind in COMPARISONS:
             assert len({x.dtype for x in value.inputs}) == 1, f"{value}: expected operands of one dtype"
             assert np.broadcast_shapes(*(x.shape for x in value.inputs)) == value.shape, f"{value}: wrong shape"
+        if value.kind == "repeat":
+            verify(value.params["body"])
+            _verify_loop(value)
         seen.add(value.number)
     assert all(x.number in seen for x in program.outputs), "an output is not in the program"
+
+
+def _verify_loop(value: Value) -> None:
+    body, carried, rows = (value.params[k] for k in ("body", "carried", "rows"))
+    for i, (x, own) in enumerate(zip(value.inputs, body.inputs, strict=True)):
+        shape = x.shape[1:] if carried <= i < carried + rows else x.shape
+        assert (shape, x.dtype) == (own.shape, own.dtype), f"{value}: its body takes {own} for {x}"
+    for before, after in zip(body.inputs[:carried], body.outputs[:carried], strict=True):
+        assert (before.shape, before.dtype) == (after.shape, after.dtype), f"{value}: a step makes {after} of {before}"
 
 
 def evaluate(program: Program, given: Iterable[Any]) -> list[Any]:
@@ -351,5 +412,5 @@ def evaluate(program: Program, given: Iterable[Any]) -> list[Any]:
                 held[value.number] = value.content
             elif value.number not in held:
                 result = MEANING[value.kind](*(held[x.number] for x in value.inputs), **value.params)
-                held[value.number] = np.asarray(result, value.dtype)
+                held[value.number] = result if value.kind == "repeat" else np.asarray(result, value.dtype)
     return [held[x.number] for x in program.outputs]

@@ -51,7 +51,7 @@ class Pullback:
         """Gradients for the values that arguments and states had in the call."""
         made = [np.empty(shape, dtype) for shape, dtype in self._returned]
         arriving = np.array(np.broadcast_to(g, self._upstream.shape), self._upstream.dtype, order="C")
-        if self._run([*numbers, arriving, *held, *made]):
+        if self._run([*numbers, arriving, *held], made):
             raise GradientError("backward: a check of indices or labels failed, which had passed in the forward pass")
         supply = iter(made)
         found = [next(supply) if known is None else known for known in self._known]

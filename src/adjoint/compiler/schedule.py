@@ -41,10 +41,12 @@ class Schedule(NamedTuple):
     scratch: Mapping[Group, range]  # bytes of the arena
 
 
-def schedule(groups: Groups, shared: Mapping[int, int], scratch_of: Mapping[Group, int]) -> Schedule:
+def schedule(
+    groups: Groups, shared: Mapping[int, int], scratch_of: Mapping[Group, int], more: Sequence[Value] = ()
+) -> Schedule:
     """The order and the places; `shared` says for outputs that are a state's new value which input its old one is.
 
-    `scratch_of` has the bytes that a group needs while it runs.
+    `scratch_of` has the bytes that a group needs while it runs, `more` the constants that bodies of loops read.
     """
     program = groups.program
     places: dict[Value, Place] = {x: Place(1 + i) for i, x in enumerate(program.inputs)}
@@ -62,7 +64,7 @@ def schedule(groups: Groups, shared: Mapping[int, int], scratch_of: Mapping[Grou
             copies.append(Copy(base, slot))
     order = _in_order(groups)
     arena, scratch = _arena(groups, order, places, copies, scratch_of)
-    constants = _constants(groups, first_output + len(program.outputs), places)
+    constants = _constants(groups, more, first_output + len(program.outputs), places)
     slots = first_output + len(program.outputs) + len(constants)
     return Schedule(tuple(order), places, tuple(copies), arena, constants, slots, scratch)
 
@@ -177,26 +179,25 @@ class _Memory:
                 self._free.append((start, length))
 
 
-def _constants(groups: Groups, first: int, places: dict[Value, Place]) -> tuple[Value, ...]:
+def _constants(groups: Groups, more: Sequence[Value], first: int, places: dict[Value, Place]) -> tuple[Value, ...]:
     """Constants that are read from memory, each with a slot."""
-    found: dict[Value, None] = {}
-    read = [x for group in groups.all for v in group.values for x in groups.sources(v)]
-    for x in read:
-        if x.kind == "constant" and x.content.size and (uniform(x) is None or _is_moved(groups, x)):
+    found: dict[Value, None] = dict.fromkeys(more)
+    movers = [g for g in groups.all if g.kind not in ("rows", "columns")]
+    moved = {view(o).base for g in movers for v in g.values for o in v.inputs}
+    for x in (x for group in groups.all for v in group.values for x in groups.sources(v)):
+        # what is moved is read as memory, even if it holds one number alone
+        if x.kind == "constant" and x.content.size and (x in moved or uniform(x) is None):
             found[x] = None
     for i, x in enumerate(found):
         places[x] = Place(first + i)
     return tuple(found)
 
 
-def _is_moved(groups: Groups, x: Value) -> bool:
-    """Whether a constant is read as memory even if it holds one number alone."""
-    movers = [g for g in groups.all if g.kind not in ("rows", "columns")]
-    return any(view(o).base is x for g in movers for v in g.values for o in v.inputs)
-
-
 def work(group: Group) -> int:
     """Element operations of a group, to tell what is worth sharing out."""
+    if group.inner is not None:
+        steps: int = group.values[0].params["steps"]
+        return steps * sum(map(work, group.inner.all))
     if group.kind == "product":
         heart = group.values[0]
         return heart.abstract.size * (heart.inputs[0].shape[-1] // 8 + group.cost)

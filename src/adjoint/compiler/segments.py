@@ -12,11 +12,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from adjoint.compiler.buffers import NOTHING, Held, store
+from adjoint.compiler.entry import MISFIT, fits
 from adjoint.compiler.kernels.elements import UnsupportedError, in_memory, is_native
 from adjoint.compiler.native import Native, native
 from adjoint.compiler.prepare import ELEMENTWISE
 from adjoint.compiler.program import MEANING, Builder, Program, Value
-from adjoint.compiler.simplify import copied
+from adjoint.compiler.repeat import copied
 from adjoint.errors import AdjointError
 
 
@@ -36,18 +37,18 @@ def split(program: Program) -> list[Step]:
     stage: dict[Value, int] = {}
     for value in program.values:
         before = max((stage[x] for x in value.inputs), default=0)
-        stage[value] = before + 1 if _is_eager(value) else before
+        stage[value] = before + 1 if is_eager(value) else before
     steps: list[Step] = []
     for number in range(max(stage.values(), default=0) + 1):
         members = [v for v in program.values if stage[v] == number]
-        steps += [v for v in members if _is_eager(v)]
-        native_ones = [v for v in members if v.kind not in ("input", "constant") and not _is_eager(v)]
+        steps += [v for v in members if is_eager(v)]
+        native_ones = [v for v in members if v.kind not in ("input", "constant") and not is_eager(v)]
         segment = _segment(program, stage, native_ones)
         steps += [] if segment is None else [segment]
     return steps
 
 
-def _is_eager(value: Value) -> bool:
+def is_eager(value: Value) -> bool:
     """Whether NumPy must compute it: an op without primitives, or a primitive without native code for its dtypes."""
     if value.kind in ("input", "constant"):
         return False
@@ -107,6 +108,11 @@ class Segmented:
         store(arrays[count:], found)
         return 0
 
+    def run_if_fit(self, given: tuple[Any, ...], results: tuple[Any, ...], held: Held) -> int:
+        """Run as `Native.run_if_fit` does."""
+        kinds = [(x.dtype, x.shape) for x in self.program.inputs[: len(self.program.inputs) - len(held.read)]]
+        return self.run(given, results, held) if fits(given, kinds) else MISFIT
+
     def _computed(self, given: Sequence[Any]) -> list[Any] | None:
         """All outputs, in arrays of their own; None if a check failed."""
         known: dict[Value, Any] = dict(zip(self.program.inputs, given, strict=True))
@@ -118,7 +124,7 @@ class Segmented:
                 known[step] = np.ascontiguousarray(result, step.dtype).reshape(step.shape)
                 continue
             made = [np.empty(x.shape, x.dtype) for x in step.gives]
-            if self._native[step.gives].run([*(known[x] for x in step.takes), *made]):
+            if self._native[step.gives].run([known[x] for x in step.takes], made):
                 return None
             known |= dict(zip(step.gives, made, strict=True))
         return [np.array(known[x]) for x in self.program.outputs]
@@ -128,6 +134,6 @@ def runnable(
     program: Program, states: Mapping[int, int], name: str, *, fast: bool = False, lasting: int = 0
 ) -> Native | Segmented:
     """The program as native code; in segments if it has primitives that only NumPy computes."""
-    if any(_is_eager(v) for v in program.values) or not all(_has_code(x.dtype) for x in program.inputs):
+    if any(is_eager(v) for v in program.values) or not all(_has_code(x.dtype) for x in program.inputs):
         return Segmented(program, name, fast=fast)
     return native(program, states, name, fast=fast, lasting=lasting)

@@ -14,28 +14,29 @@ from typing import Any, Final
 
 import numpy as np
 
+from adjoint.compiler.matmul import FEW_COLUMNS, has_pairs
 from adjoint.compiler.program import Builder, Program, Value
+from adjoint.compiler.repeat import copied, pruned, settled
 
 Rule = Callable[[Builder, Value], Value | None]
 
 
 def simplify(program: Program, rules: Sequence[Rule]) -> Program:
     """The program with every primitive offered to the rules, in their order, until none of them changes it."""
-    builder = Builder()
+    builder, program = Builder(), pruned(program)
     new: dict[int, Value] = {}
     for value in program.values:
-        new[value.number] = _rewritten(builder, rules, copied(builder, value, [new[x.number] for x in value.inputs]))
+        inputs = [new[x.number] for x in value.inputs]
+        if value.kind == "repeat":
+            new[value.number] = _simplified_loop(builder, rules, settled(builder, value, inputs))
+        else:
+            new[value.number] = _rewritten(builder, rules, copied(builder, value, inputs))
         new[value.number].origin = new[value.number].origin or value.origin
     return builder.program([new[x.number] for x in program.inputs], [new[x.number] for x in program.outputs])
 
 
-def copied(builder: Builder, value: Value, inputs: Sequence[Value]) -> Value:
-    """The same primitive of other operands."""
-    if value.kind == "input":
-        return builder.input(value.abstract)
-    if value.kind == "constant":
-        return builder.constant(value.content.item() if value.abstract.weak else value.content)
-    return builder.make(value.kind, tuple(inputs), value.params, value.abstract)
+def _simplified_loop(builder: Builder, rules: Sequence[Rule], value: Value) -> Value:
+    return builder.repeat(value.inputs, {**value.params, "body": simplify(value.params["body"], rules)})
 
 
 def _rewritten(builder: Builder, rules: Sequence[Rule], value: Value) -> Value:
@@ -201,10 +202,21 @@ FAST: Final[tuple[Rule, ...]] = (*EXACT, zero_operand, reciprocal_product)
 
 def rounded_operands(builder: Builder, value: Value) -> Value | None:
     """A product of float32 matrices as one of bfloat16 numbers, summed in float32."""
-    if value.kind != "matmul" or value.dtype != np.float32 or all(x.kind == "bfloat16" for x in value.inputs):
+    if value.kind != "matmul" or value.dtype != np.float32 or value.params:
         return None
-    rounded = [x if x.kind == "bfloat16" else builder.make("bfloat16", (x,), {}, x.abstract) for x in value.inputs]
-    return builder.make("matmul", tuple(rounded), value.params, value.abstract)
+    if has_pairs() and all(len(x.shape) > 1 for x in value.inputs) and value.shape[-1] >= FEW_COLUMNS:
+        return builder.make("matmul", value.inputs, {"bfloat16": True}, value.abstract)
+    rounded = tuple(_rounded(builder, x) for x in value.inputs)
+    return None if rounded == value.inputs else builder.make("matmul", rounded, value.params, value.abstract)
+
+
+def _rounded(builder: Builder, x: Value) -> Value:
+    """Rounded before it is moved, so that a matrix and its transpose are one."""
+    if x.kind == "bfloat16":
+        return x
+    if x.kind in ("transpose", "reshape", "broadcast"):
+        return builder.make(x.kind, (_rounded(builder, x.inputs[0]),), x.params, x.abstract)
+    return builder.make("bfloat16", (x,), {}, x.abstract)
 
 
 BFLOAT16: Final[tuple[Rule, ...]] = (rounded_operands,)

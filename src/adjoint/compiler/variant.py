@@ -7,7 +7,8 @@ assigned. Ctrl-C comes before a step or after all of it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Container, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -28,10 +29,10 @@ from adjoint.recording import Settings
 from adjoint.tensor import DROPPED, LEAF, NO_PARAMS, Constant, Rule, Tensor, new, next_id, owned
 
 _empty: Final = np.empty
-_array: Final = np.ndarray
 MISSED: Final = object()
 #: What one run of the program gave: its results, flat, and the arrays that the states had held before.
 Run = tuple[list[Any], tuple[Any, ...]]
+Runner = Callable[[tuple[Any, ...], tuple[Any, ...], Held], int]
 
 
 class Result(NamedTuple):
@@ -80,16 +81,12 @@ class Variant:
         self._assigns: Final = bool(assigned or traced.graded)
         self.pairs: Final = {len(self._ends) + i: len(self.arguments) + p for i, p in enumerate(assigned)}
         self.native: Final = runnable(self.program, self.pairs, name, fast=fast, lasting=len(states))
-        # Results get gradients unless the function has used them up itself: a training step has.
-        is_update = bool(traced.graded) or any(s.trainable for s in traced.assigned)
-        reads = {node: s for s, node in traced.states.items() if s.trainable}
-        plain = {x for i, x in enumerate(traced.inputs) if i not in tensors}
-        order = iter(range(len(self._ends)))
-        known = [_result(x, order, plain, None if is_update else reads) for x in traced.outputs]
+        known = _results(traced, tensors)
         self.results: Final = tuple(r._replace(pullback=functools.partial(self._pullback, r)) for r in known)
         self._is_recorded: Final = any(r.sources for r in self.results)
         self._pullbacks: Final[dict[int, Pullback]] = {}
         self._is_single: Final = traced.recipe.is_leaf() and len(self.results) == 1
+        self._is_direct: Final = all(_is_direct(r, self.returned) for r in self.results)
         is_small = self._is_single and self.results[0].output is not None and not self._fresh.has_large
         self._is_plain: Final = is_small and not self._assigns and not self.results[0].is_weak
 
@@ -105,30 +102,31 @@ class Variant:
 
     # --- one call -----------------------------------------------------------------------------------------------------
 
-    def run(self, numbers: Sequence[Any]) -> Run | None:
-        """Results for arrays of the signature; None if a check failed."""
+    def run(self, numbers: Sequence[Any], *, if_fit: bool = False) -> Run | None:
+        """Results for arrays of the signature; None if a check failed, or if they must fit and do not."""
+        native: Runner = self.native.run_if_fit if if_fit else self.native.run
         outputs = self._fresh.take()
-        run = self._run(numbers, outputs)
+        run = self._run(native, tuple(numbers), outputs)
         self._fresh.keep(outputs)
         return run
 
-    def _run(self, numbers: Sequence[Any], outputs: list[Any]) -> Run | None:
+    def _run(self, native: Runner, numbers: tuple[Any, ...], outputs: list[Any]) -> Run | None:
         if self._assigns:
             with TURNS.assigning:
-                return self._updated(numbers, outputs)
+                return self._updated(native, numbers, outputs)
         held = self._buffers.held()
         if TURNS.writers and held.read:  # what is being written now must not be read
             with TURNS.assigning:
                 held = self._buffers.held()
-        return None if self.native.run(numbers, outputs, held) else (outputs, held.read)
+        return None if native(numbers, tuple(outputs), held) else (outputs, held.read)
 
-    def _updated(self, numbers: Sequence[Any], outputs: list[Any]) -> Run | None:
+    def _updated(self, native: Runner, numbers: tuple[Any, ...], outputs: list[Any]) -> Run | None:
         failed = 0
         try:
             TURNS.writers.append(self)
             held = self._buffers.held()
             before = self._before(held)
-            failed = self.native.run(numbers, outputs, held)
+            failed = native(numbers, tuple(outputs), held)
         finally:
             TURNS.writers.clear()
             if not failed:  # also on Ctrl-C, which comes after native code has ended
@@ -150,14 +148,11 @@ class Variant:
 
     def quick(self, args: tuple[Any, ...]) -> Any:
         """What the function returns for arrays just as the signature says; `MISSED` for any other arguments."""
-        if len(args) != len(self.arguments) or (self._version != Settings.version and not self.is_current()):
+        if self._version != Settings.version and not self.is_current():
             return MISSED
-        for x, (dtype, shape) in zip(args, self.arguments, strict=True):
-            if type(x) is not _array or x.dtype is not dtype or x.shape != shape or not x.flags.carray:
-                return MISSED
         if self._is_plain:
             return self._quick_result(args)
-        run = self.run(args)
+        run = self.run(args, if_fit=True)
         return MISSED if run is None else self.finished(args, run, record=True)
 
     def _quick_result(self, args: tuple[Any, ...]) -> Any:
@@ -168,7 +163,7 @@ class Variant:
             with TURNS.assigning:
                 held = self._buffers.held()
         value = _empty(shape, dtype)
-        if self.native.run(args, (value,), held):
+        if self.native.run_if_fit(args, (value,), held):
             return MISSED
         if result.sources:
             rule = CallRule(result.pullback, result.sources, [owned(x) for x in args], held.read)
@@ -180,6 +175,8 @@ class Variant:
     def finished(self, numbers: Sequence[Any], run: Run, *, record: bool) -> Any:
         """Results as the function returns them, in its structure."""
         outputs, held = run
+        if self._is_direct:
+            return outputs[0] if self._is_single else self._in_structure(outputs)
         kept: list[Any] | None = None  # arguments that their owner may change before a backward pass
         leaves = []
         for result in self.results:
@@ -196,7 +193,7 @@ class Variant:
             elif result.is_tensor:
                 leaves.append(_node(Constant, value, LEAF, ()))
             else:
-                leaves.append(value if result.is_weak else value[()])
+                leaves.append(value if result.is_weak or value.ndim else value[()])
         return leaves[0] if self._is_single else self._in_structure(leaves)
 
     def structured(self, outputs: Sequence[Any]) -> Any:
@@ -256,6 +253,14 @@ class Variant:
             yield Piece([k[piece.first : piece.first + piece.number] for k in kept], piece.number, piece.failed)
 
 
+def _is_direct(result: Result, returned: Sequence[tuple[tuple[int, ...], Any]]) -> bool:
+    """Whether a result is the array that the program fills, neither a number nor a Tensor."""
+    if result.output is None or result.is_tensor or result.is_weak:
+        return False
+    shape, _ = returned[result.output]
+    return bool(shape)
+
+
 def _with_bfloat16(traced: Traced) -> Program:
     return simplify(lower(traced), BFLOAT16)
 
@@ -281,6 +286,15 @@ def _is_same(x: Any, y: Any) -> bool:
     if isinstance(x, tuple):
         return len(x) == len(y) and all(map(_is_same, x, y))
     return isinstance(x, str | int | float) and x == y
+
+
+def _results(traced: Traced, tensors: Sequence[int]) -> list[Result]:
+    """The leaves of the results, which get gradients unless the function has used them up itself."""
+    is_update = bool(traced.graded) or any(s.trainable for s in traced.assigned)
+    reads = {node: s for s, node in traced.states.items() if s.trainable}
+    plain = {x for i, x in enumerate(traced.inputs) if i not in tensors}
+    order = itertools.count()
+    return [_result(x, order, plain, None if is_update else reads) for x in traced.outputs]
 
 
 def _result(x: Any, order: Iterator[int], plain: Container[Any], reads: Mapping[Tensor, State] | None) -> Result:

@@ -119,7 +119,7 @@ def _replayed(ends: Sequence[Any], before: int, condition: Tensor) -> list[Any]:
     again: dict[Tensor, Tensor] = {}
     for node in _active(ends, before):
         op = node._rule.op
-        if op is None or node._id <= before:
+        if op is None or is_older(node, before):
             again[node] = TENSORS.gradient_where(condition, node)
             continue
         inputs = [again.get(x, x) if isinstance(x, Tensor) else x for x in node._inputs]
@@ -129,13 +129,19 @@ def _replayed(ends: Sequence[Any], before: int, condition: Tensor) -> list[Any]:
     return [again.get(x, x) if isinstance(x, Tensor) else x for x in ends]
 
 
+def is_older(node: Tensor, before: int) -> bool:
+    """Whether a node was there before; a result of a loop is as old as the loop."""
+    op = node._rule.op
+    return node._id <= before or (op is not None and op.name == "loop_result" and node._inputs[0]._id <= before)
+
+
 def _active(ends: Sequence[Any], before: int) -> list[Tensor]:
     """Active nodes under the ends, down to the first that are older or leaves, in rising order of id."""
-    found = {x for x in ends if type(x) is Tensor and x._id > before}
+    found = {x for x in ends if type(x) is Tensor and not is_older(x, before)}
     stack = list(found)
     while stack:
         node = stack.pop()
-        if node._rule.op is not None and node._id > before:
+        if node._rule.op is not None and not is_older(node, before):
             more = {x for x in node._inputs if type(x) is Tensor} - found
             found |= more
             stack += more

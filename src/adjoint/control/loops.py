@@ -11,8 +11,11 @@ import numpy as np
 from adjoint.abstract import Abstract
 from adjoint.compiler.trace import Recorder
 from adjoint.control.guarded import Aside, Function, Way, guarded, joined, running
+from adjoint.control.loop_op import Guard
+from adjoint.control.repeated import looped
 from adjoint.control.values import Flat, condition, kind_of
 from adjoint.errors import GradientError, ShapeError, TraceError
+from adjoint.leaves import State
 from adjoint.recording import here, mode, tracing, transforming
 from adjoint.shaped import general
 from adjoint.tensor import LEAF, Constant, Tensor, leaf, new, record
@@ -26,6 +29,10 @@ def scan(f: Function, carry: Any, xs: Any = None, *, length: int | None = None, 
     """A loop over rows that hands a carry on and stacks what each step gives.
 
     (cₜ₊₁, yₜ) = f(cₜ, xₜ), t = 0 … n − 1
+
+    In a function that is being compiled f is traced once, and the program has one loop, however many steps there are.
+    It is unrolled where there are at most four, and where a step runs a backward pass, assigns a Parameter, asks in
+    Python for a carried value (an index of a list), or uses an op without native code.
 
     Parameters
     ----------
@@ -64,8 +71,10 @@ def scan(f: Function, carry: Any, xs: Any = None, *, length: int | None = None, 
 
     Source: the interface is that of JAX.
     """
-    rows = Flat.of(xs)
+    rows = _read(xs)
     count = _length(rows, length)
+    if (made := _scanned(f, _read(carry), rows, count, reverse)) is not None:
+        return made
     steps = [_rows(x, count) for x in rows.leaves]
     held, ys = Flat.of(carry), list[Flat]()
     for t in range(count - 1, -1, -1) if reverse else range(count):
@@ -79,6 +88,30 @@ def scan(f: Function, carry: Any, xs: Any = None, *, length: int | None = None, 
         return carry, _no_rows(f, carry, rows)
     stacked = zip(*(y.leaves for y in (reversed(ys) if reverse else ys)), strict=True)
     return carry, unflatten(ys[0].recipe, [TENSORS.stack(*leaves, axis=0) for leaves in stacked])
+
+
+def _read(tree: Any) -> Flat:
+    """A container with reads of the states in it."""
+    flat = Flat.of(tree)
+    return flat._replace(leaves=[x.read() if isinstance(x, State) else x for x in flat.leaves])
+
+
+def _scanned(f: Function, carry: Flat, rows: Flat, count: int, reverse: bool) -> tuple[Any, Any] | None:
+    """The scan as one loop of the trace; None if it is to be unrolled."""
+    recipes: list[Any] = []
+
+    def step(carries: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
+        before = carry._replace(leaves=carries)
+        after, y = map(_read, _pair(f(before.tree(), unflatten(rows.recipe, row))))
+        after.check(before, "scan", "carry", "a carry as before step 0,")
+        recipes.append(y.recipe)
+        return after.leaves, y.leaves
+
+    made = looped(step, carry.leaves, rows.leaves, count, reverse=reverse)
+    if made is None:
+        return None
+    last, ys = made
+    return unflatten(carry.recipe, last), unflatten(recipes[-1], ys)
 
 
 def _length(rows: Flat, length: int | None) -> int:
@@ -180,8 +213,9 @@ def while_loop(cond_fn: Function, body_fn: Function, carry: Any, *, max_steps: i
 
     while cond_fn(c): c = body_fn(c); at most max_steps times
 
-    In a function that is being compiled the condition is not known: all `max_steps` steps are computed, and those after
-    its end keep the carry. A step that is computed in vain adds nothing to gradients, even where its own are infinite.
+    In a function that is being compiled the condition is not known: the program has a loop of `max_steps` steps, of
+    which those after its end are left out. Where a step cannot be native code, all of them are computed, and one that
+    is computed in vain adds nothing to gradients, even where its own are infinite.
 
     Parameters
     ----------
@@ -232,10 +266,45 @@ def while_loop(cond_fn: Function, body_fn: Function, carry: Any, *, max_steps: i
                 "while_loop: the condition is not known while a function is being compiled, so there must be a bound "
                 f"on the number of steps{here()}; write max_steps=n: steps after the end keep the carry"
             )
+        if (
+            going is not True
+            and max_steps is not None
+            and (made := _repeated(cond_fn, body_fn, carry, going, max_steps - t)) is not None
+        ):
+            return made.tree()
         carry = _step(going, body_fn, carry, f"a carry as before step {t},")
         if max_steps is None and not transforming() and tracing() is None:
             carry = _forgotten(carry)
     return carry if max_steps is not None else _each_active(TENSORS.loop_without_bound, carry)
+
+
+def _repeated(cond_fn: Function, body_fn: Function, carry: Any, going: Any, count: int) -> Flat | None:
+    """The last carry of one loop of the trace; None if it is to be unrolled.
+
+    The condition is looked at after each step, so once more than there are steps: it must not assign states.
+    """
+    start = _read(carry)
+    for x in start.leaves:
+        kind_of("while_loop", x)
+
+    def step(carries: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
+        before = start._replace(leaves=carries[1:])
+        after = _read(body_fn(before.tree()))
+        after.check(before, "while_loop", "carry", "a carry as before step 0,")
+        return [_free_of_states(lambda: condition("while_loop", cond_fn(after.tree()))), *after.leaves], []
+
+    made = looped(step, [going, *start.leaves], [], count, guard=Guard(0, is_row=False))
+    return None if made is None else start._replace(leaves=made[0][1:])
+
+
+def _free_of_states(f: Function) -> Any:
+    """The result of a function that may assign no state."""
+    outer = running()
+    before = {} if outer is None else dict(outer.current)
+    result = f()
+    if outer is not None and any(now is not before.get(s, outer.states[s]) for s, now in outer.current.items()):
+        raise TraceError(f"while_loop: its condition assigns a state{here()}")
+    return result
 
 
 def _counted(max_steps: int | None) -> Iterable[int]:

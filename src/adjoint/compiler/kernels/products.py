@@ -30,6 +30,7 @@ def product_of(value: Value) -> Product:
         tuple(batch),
         _batch_strides(a, len(batch)),
         _batch_strides(b, len(batch)),
+        "bfloat16" in value.params,
     )
 
 

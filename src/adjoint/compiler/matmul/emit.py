@@ -11,13 +11,15 @@ from adjoint.compiler.llvm import ir, machine
 from adjoint.compiler.matmul.kernel import Kernel, Strip, emit_kernel, kernel_function
 from adjoint.compiler.matmul.loops import advanced, counting, float_type, striding
 from adjoint.compiler.matmul.packing import Panel, packing_function
+from adjoint.compiler.matmul.pairing import pairing_function
+from adjoint.compiler.matmul.pairs import LANES
 from adjoint.compiler.matmul.places import (
     Tile,
     batch_offset,
+    different_offset,
     first_column,
     indices_of,
     packed_matrix,
-    packed_offset,
     tile_at,
     tile_memory,
 )
@@ -38,18 +40,20 @@ class Worker(NamedTuple):
 
 
 class _Memory(NamedTuple):
-    """Operands in place, B packed, and this worker's sums: of one tile, or of a slab between blocks of k."""
+    """Operands in place and packed, and this worker's sums: of one tile, or of a slab between blocks of k."""
 
     a: Any
     b: Any
-    packed: Any
+    left: Any  # A of pairs, else as it is
+    packed: Any  # B
     sums: Any
 
 
 def emit_product(builder: Any, product: Product, a: Any, b: Any, scratch: Any, worker: Worker, store: Store) -> None:
     """Code for one worker; each element of C is handed to `store` exactly once, by one of them.
 
-    C[row, column] = Σₚ A[row, p]·B[p, column], summed in rising p, each step rounded once
+    C[row, column] = Σₚ A[row, p]·B[p, column], summed in rising p, each step rounded once; of bfloat16 numbers two
+    products a step
 
     Nothing is checked: memory is read by the product's shapes and strides.
 
@@ -100,24 +104,55 @@ def emit_product(builder: Any, product: Product, a: Any, b: Any, scratch: Any, w
 
 def _memory(builder: Any, plan: Plan, pointers: tuple[Any, Any, Any], worker: Worker) -> _Memory:
     a, b, scratch = pointers
-    packed, after = scratch, advanced(builder, scratch, i64(plan.packed_bytes))
+    start, after = scratch, advanced(builder, scratch, i64(plan.packed_bytes))
     if not plan.shared:
-        packed = advanced(builder, scratch, times(builder, worker.part, plan.packed_bytes))
+        start = advanced(builder, scratch, times(builder, worker.part, plan.packed_bytes))
         after = advanced(builder, scratch, times(builder, worker.parts, plan.packed_bytes))
     sums = advanced(builder, after, times(builder, worker.part, plan.sums_bytes))
-    return _Memory(a, b, packed, sums if plan.sums_bytes else tile_memory(builder, plan))
+    packed = advanced(builder, start, i64(plan.left_bytes))
+    left = start if plan.left_bytes else a
+    return _Memory(a, b, left, packed, sums if plan.sums_bytes else tile_memory(builder, plan))
 
 
 # ---------------------------------------------------------------------------------------------------------- packing
 
 
 def _emit_packing(builder: Any, plan: Plan, memory: _Memory, worker: Worker) -> None:
-    if not plan.packed:
-        return
-    product = plan.product
-    with _panels(builder, plan, worker) as panel:
+    if plan.left_bytes:
+        _emit_left_packing(builder, plan, memory, worker)
+    if plan.packed:
+        _emit_right_packing(builder, plan, memory, worker)
+    if plan.packed_bytes and plan.shared:
+        worker.barrier(builder)
+
+
+def _emit_left_packing(builder: Any, plan: Plan, memory: _Memory, worker: Worker) -> None:
+    """A of bfloat16 numbers, some of its rows at a time."""
+    product, pairs = plan.source, plan.product
+    assert product is not None
+    step = pairs.a[0] * pairs.itemsize
+    with _panels(builder, plan, worker, plan.left_matrices * plan.left_blocks) as block:
+        matrix, rows = split(builder, block, plan.left_blocks, plan.left_matrices)
+        row = times(builder, rows, LANES)
+        place = different_offset(builder, matrix, product.batch, product.a_batch)
+        place = plus(builder, place, times(builder, row, product.a[0]))
+        arguments = Panel(
+            source=advanced(builder, memory.a, times(builder, place, product.itemsize)),
+            column_stride=i64(product.a[0] * product.itemsize),
+            k_stride=i64(product.a[1] * product.itemsize),
+            columns=smaller(builder, minus(builder, i64(product.m), row), i64(LANES)),
+            k=i64(product.k),
+            target=advanced(builder, memory.left, times(builder, block, LANES * step)),
+            step=i64(step),
+        )
+        builder.call(pairing_function(builder.module, product.a, rows=True), arguments)
+
+
+def _emit_right_packing(builder: Any, plan: Plan, memory: _Memory, worker: Worker) -> None:
+    product = plan.source or plan.product
+    with _panels(builder, plan, worker, plan.packed_matrices * plan.column_tiles) as panel:
         matrix, column_tile = split(builder, panel, plan.column_tiles, plan.packed_matrices)
-        place = packed_offset(builder, matrix, product)
+        place = different_offset(builder, matrix, product.batch, product.b_batch)
         place = plus(builder, place, times(builder, first_column(builder, plan, column_tile)[0], product.b[1]))
         arguments = Panel(
             source=advanced(builder, memory.b, times(builder, place, product.itemsize)),
@@ -128,14 +163,15 @@ def _emit_packing(builder: Any, plan: Plan, memory: _Memory, worker: Worker) -> 
             target=advanced(builder, memory.packed, times(builder, panel, plan.panel_bytes)),
             step=i64(plan.width * product.itemsize),
         )
-        builder.call(packing_function(builder.module, plan), arguments)
-    if plan.shared:
-        worker.barrier(builder)
+        if product.bfloat16:
+            function = pairing_function(builder.module, product.b[::-1], rows=False)
+        else:
+            function = packing_function(builder.module, plan)
+        builder.call(function, arguments)
 
 
-def _panels(builder: Any, plan: Plan, worker: Worker) -> AbstractContextManager[Any]:
-    """A loop over the panels that this worker packs."""
-    count = plan.packed_matrices * plan.column_tiles
+def _panels(builder: Any, plan: Plan, worker: Worker, count: int) -> AbstractContextManager[Any]:
+    """A loop over the panels, of so many, that this worker packs."""
     return counting(builder, *(_share(builder, count, worker) if plan.shared else (i64(0), i64(count))))
 
 
@@ -234,7 +270,7 @@ def _emit_multiply(builder: Any, plan: Plan, memory: _Memory, tile: Tile, block:
     place = plus(builder, place, times(builder, tile.row, product.a[0]))
     b, b_row = _right_operand(builder, plan, memory, tile, p)
     strip = Strip(
-        a=advanced(builder, memory.a, times(builder, place, size)),
+        a=advanced(builder, memory.left, times(builder, place, size)),
         a_row=i64(product.a[0] * size),
         a_column=i64(product.a[1] * size),
         b=b,
@@ -243,7 +279,17 @@ def _emit_multiply(builder: Any, plan: Plan, memory: _Memory, tile: Tile, block:
         tile=tile.sums,
     )
     valid = plan.lanes if plan.packed else plan.valid
-    kernel = Kernel(product.dtype, plan.lanes, plan.rows, plan.vectors, product.a[0] == 1, valid, plan.depths > 1)
+    kernel = Kernel(
+        dtype=product.dtype,
+        lanes=plan.lanes,
+        rows=plan.rows,
+        vectors=plan.vectors,
+        adjacent=product.a[0] == 1,
+        valid=valid,
+        resumes=plan.depths > 1,
+        pairs=product.bfloat16,
+        zips=product.bfloat16 and not plan.packed,
+    )
     if plan.items == 1 and not plan.slabs:
         emit_kernel(builder, kernel, strip)
     else:

@@ -2,7 +2,8 @@
 
 It is an internal function, looked up in the module by a name that says everything it depends on, so all products of a
 program share it; a product of one tile has it inline. Strides come at run time; only whether the rows of A are adjacent
-is part of the name, because then each broadcast has a constant offset.
+is part of the name, because then each broadcast has a constant offset. With pairs of bfloat16 numbers it is the same
+kernel, another multiply-add.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from typing import Any, NamedTuple
 
 from adjoint.compiler.integers import I64, declared, i64, lane_mask
 from adjoint.compiler.llvm import ir
-from adjoint.compiler.matmul.loops import accumulating, advanced, element, float_type, internal_function
+from adjoint.compiler.matmul.loops import accumulating, advanced, element, float_type, internal_function, masked_load
+from adjoint.compiler.matmul.pairs import PAIRS, fused_pairs, zipped
 
-__all__ = ["Kernel", "Strip", "emit_kernel", "kernel_function", "masked_load"]
+__all__ = ["Kernel", "Strip", "emit_kernel", "kernel_function"]
 
 _POINTER = ir.PointerType()
 
@@ -21,7 +23,8 @@ _POINTER = ir.PointerType()
 class Kernel(NamedTuple):
     """What a micro-kernel is specialised on.
 
-    `valid`: lanes of the last vector of B that are in bounds. `resumes`: sums go on from those in the tile.
+    `valid`: lanes of the last vector of B that are in bounds. `resumes`: sums go on from those in the tile. `pairs`: A
+    and B have pairs of bfloat16 numbers; `zips`: those of B are made here, of rows of float32, two for each step.
     """
 
     dtype: str
@@ -31,18 +34,26 @@ class Kernel(NamedTuple):
     adjacent: bool
     valid: int
     resumes: bool
+    pairs: bool = False
+    zips: bool = False
 
     @property
     def name(self) -> str:
         """The function's name in the module."""
         kinds = ("_adjacent" if self.adjacent else "") + ("_resumes" if self.resumes else "")
         kinds += f"_{self.valid}" if self.valid < self.lanes else ""
+        kinds += ("_pairs" if self.pairs else "") + ("_zips" if self.zips else "")
         return f"product_{self.dtype}_{self.rows}x{self.vectors}x{self.lanes}{kinds}"
 
     @property
     def vector(self) -> Any:
-        """The IR type of a vector."""
+        """The IR type of a vector of sums."""
         return ir.VectorType(float_type(self.dtype), self.lanes)
+
+    @property
+    def operand(self) -> Any:
+        """The IR type of a vector of A or B."""
+        return PAIRS if self.pairs else self.vector
 
     @property
     def step(self) -> int:
@@ -76,12 +87,13 @@ def emit_kernel(builder: Any, kernel: Kernel, strip: Strip) -> None:
 
     def multiply(carried: list[Any]) -> list[Any]:
         left, right, sums = carried[0], carried[1], carried[2:]
-        columns = _columns(builder, kernel, right)
+        columns = _columns(builder, kernel, right, strip.b_row)
+        fused = fused_pairs if kernel.pairs else _fused
         following = []
         for index, pointer in enumerate(_rows(builder, kernel, left, strip.a_row)):
-            value = _broadcast(builder, kernel.vector, pointer)
+            value = _broadcast(builder, kernel.operand, pointer)
             mine = sums[index * kernel.vectors : (index + 1) * kernel.vectors]
-            following += [_fused(builder, value, column, total) for column, total in zip(columns, mine, strict=True)]
+            following += [fused(builder, value, column, total) for column, total in zip(columns, mine, strict=True)]
         return [advanced(builder, left, strip.a_column), advanced(builder, right, strip.b_row), *following]
 
     places = [advanced(builder, strip.tile, i64(kernel.step * index)) for index in range(kernel.rows * kernel.vectors)]
@@ -94,15 +106,23 @@ def emit_kernel(builder: Any, kernel: Kernel, strip: Strip) -> None:
         builder.store(total, place, align=kernel.step)
 
 
-def _columns(builder: Any, kernel: Kernel, right: Any) -> list[Any]:
-    """A row of B."""
-    itemsize = element(kernel.vector.element)
+def _columns(builder: Any, kernel: Kernel, right: Any, b_row: Any) -> list[Any]:
+    """A row of B; of pairs."""
+    if not kernel.zips:
+        return _row(builder, kernel, kernel.operand, right)
+    later = advanced(builder, right, builder.ashr(b_row, i64(1)))
+    both = (_row(builder, kernel, kernel.vector, pointer) for pointer in (right, later))
+    return [zipped(builder, *vectors) for vectors in zip(*both, strict=True)]
+
+
+def _row(builder: Any, kernel: Kernel, kind: Any, right: Any) -> list[Any]:
+    itemsize = element(kind.element)
     pointers = [advanced(builder, right, i64(index * kernel.step)) for index in range(kernel.vectors)]
-    loaded = [builder.load(pointer, typ=kernel.vector, align=itemsize) for pointer in pointers[:-1]]
+    loaded = [builder.load(pointer, typ=kind, align=itemsize) for pointer in pointers[:-1]]
     if kernel.valid < kernel.lanes:
         mask = lane_mask(builder, kernel.lanes, i64(kernel.valid))
-        return [*loaded, masked_load(builder, kernel.vector, pointers[-1], mask)]
-    return [*loaded, builder.load(pointers[-1], typ=kernel.vector, align=itemsize)]
+        return [*loaded, masked_load(builder, kind, pointers[-1], mask)]
+    return [*loaded, builder.load(pointers[-1], typ=kind, align=itemsize)]
 
 
 def _rows(builder: Any, kernel: Kernel, left: Any, a_row: Any) -> list[Any]:
@@ -126,11 +146,3 @@ def _fused(builder: Any, x: Any, y: Any, total: Any) -> Any:
     """x·y + total, rounded once."""
     name = f"llvm.fma.v{total.type.count}f{8 * element(total.type.element)}"
     return builder.call(declared(builder, name, total.type, [total.type] * 3), [x, y, total])
-
-
-def masked_load(builder: Any, kind: Any, pointer: Any, mask: Any) -> Any:
-    """A vector with zeros where the mask is false; memory there is not touched."""
-    word = ir.IntType(32)
-    name = f"llvm.masked.load.v{kind.count}f{8 * element(kind.element)}.p0"
-    load = declared(builder, name, kind, [_POINTER, word, mask.type, kind])
-    return builder.call(load, [pointer, ir.Constant(word, element(kind.element)), mask, ir.Constant(kind, None)])

@@ -5,14 +5,23 @@ In a loop the condition comes first, so zero rounds is right, except where at le
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from adjoint.compiler.integers import I64, i64, known
+from adjoint.compiler.integers import I64, declared, i64, known
 from adjoint.compiler.llvm import ir
 
-__all__ = ["accumulating", "advanced", "counting", "element", "float_type", "internal_function", "striding"]
+__all__ = [
+    "accumulating",
+    "advanced",
+    "counting",
+    "element",
+    "float_type",
+    "internal_function",
+    "masked_load",
+    "striding",
+]
 
 _I8 = ir.IntType(8)
 
@@ -26,8 +35,8 @@ def float_type(dtype: str) -> Any:
 
 
 def element(kind: Any) -> int:
-    """Bytes of a float type."""
-    return 4 if isinstance(kind, ir.FloatType) else 8
+    """Bytes of a float type, or of a pair."""
+    return 8 if isinstance(kind, ir.DoubleType) else 4
 
 
 def advanced(builder: Any, pointer: Any, count: Any) -> Any:
@@ -35,7 +44,15 @@ def advanced(builder: Any, pointer: Any, count: Any) -> Any:
     return pointer if known(count) == 0 else builder.gep(pointer, [count], source_etype=_I8)
 
 
-def internal_function(module: Any, name: str, parameters: list[Any], emit: Callable[..., None]) -> Any:
+def masked_load(builder: Any, kind: Any, pointer: Any, mask: Any) -> Any:
+    """A vector with zeros where the mask is false; memory there is not touched."""
+    word = ir.IntType(32)
+    name = f"llvm.masked.load.v{kind.count}f{8 * element(kind.element)}.p0"
+    load = declared(builder, name, kind, [ir.PointerType(), word, mask.type, kind])
+    return builder.call(load, [pointer, ir.Constant(word, element(kind.element)), mask, ir.Constant(kind, None)])
+
+
+def internal_function(module: Any, name: str, parameters: Sequence[Any], emit: Callable[..., None]) -> Any:
     """The module's function of this name; the first time its body is emitted, by `emit(builder, *arguments)`."""
     found = module.globals.get(name)
     if found is not None:

@@ -13,9 +13,11 @@ from adjoint.compiler.llvm import ir, machine
 from adjoint.compiler.matmul.loops import advanced, counting, element, float_type, internal_function
 from adjoint.compiler.matmul.plan import Plan
 
-__all__ = ["Panel", "packing_function"]
+__all__ = ["PARAMETERS", "Panel", "packing_function", "transposed"]
 
 _POINTER = ir.PointerType()
+#: IR types of a `Panel`.
+PARAMETERS = (_POINTER, *[I64] * 4, _POINTER, I64)
 #: Most bytes in a row of a square: 8×8 float32 take 24 shuffles of two a cycle, 16×16 64 of one a cycle.
 _SQUARE_BYTES = 32
 
@@ -45,8 +47,7 @@ def packing_function(module: Any, plan: Plan) -> Any:
     def emit(builder: Any, *arguments: Any) -> None:
         emit_panel(builder, float_type(product.dtype), Panel(*arguments))
 
-    parameters = [_POINTER, *[I64] * 4, _POINTER, I64]
-    return internal_function(module, f"product_pack_{product.dtype}_{kind}", parameters, emit)
+    return internal_function(module, f"product_pack_{product.dtype}_{kind}", PARAMETERS, emit)
 
 
 def _side(itemsize: int) -> int:
@@ -100,12 +101,12 @@ def _emit_transposed(builder: Any, scalar: Any, panel: Panel) -> None:
         for _ in range(side):
             rows.append(builder.load(source, typ=vector, align=size))
             source = advanced(builder, source, panel.column_stride)
-        for row in _transposed(builder, rows):
+        for row in transposed(builder, rows):
             builder.store(row, target, align=size)
             target = advanced(builder, target, panel.step)
 
 
-def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
+def transposed(builder: Any, rows: list[Any]) -> list[Any]:
     """A square of registers, transposed: rounds swap ever larger blocks beside the diagonal."""
     side = len(rows)
     kind = ir.VectorType(ir.IntType(32), side)

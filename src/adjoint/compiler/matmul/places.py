@@ -13,10 +13,10 @@ from adjoint.compiler.matmul.product import Product
 __all__ = [
     "Tile",
     "batch_offset",
+    "different_offset",
     "first_column",
     "indices_of",
     "packed_matrix",
-    "packed_offset",
     "tile_at",
     "tile_memory",
 ]
@@ -93,21 +93,21 @@ def batch_offset(builder: Any, indices: list[Any], strides: tuple[int, ...]) -> 
     return total
 
 
-def _moving(product: Product) -> list[int]:
-    """Batch axes along which B differs: only those are packed."""
-    return [axis for axis, stride in enumerate(product.b_batch) if stride]
+def _moving(strides: tuple[int, ...]) -> list[int]:
+    """Batch axes along which an operand differs: only those are packed."""
+    return [axis for axis, stride in enumerate(strides) if stride]
 
 
-def packed_offset(builder: Any, matrix: Any, product: Product) -> Any:
-    """Elements from B to its packed matrix number `matrix`."""
-    axes = _moving(product)
-    indices = indices_of(builder, matrix, tuple(product.batch[axis] for axis in axes))
-    return batch_offset(builder, indices, tuple(product.b_batch[axis] for axis in axes))
+def different_offset(builder: Any, matrix: Any, batch: tuple[int, ...], strides: tuple[int, ...]) -> Any:
+    """Elements from an operand to the one with number `matrix` of its matrices that differ."""
+    axes = _moving(strides)
+    indices = indices_of(builder, matrix, tuple(batch[axis] for axis in axes))
+    return batch_offset(builder, indices, tuple(strides[axis] for axis in axes))
 
 
 def packed_matrix(builder: Any, indices: list[Any], product: Product) -> Any:
     """The number of the packed matrix at these batch indices."""
     flat = i64(0)
-    for axis in _moving(product):
+    for axis in _moving(product.b_batch):
         flat = plus(builder, times(builder, flat, product.batch[axis]), indices[axis])
     return flat

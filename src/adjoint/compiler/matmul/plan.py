@@ -5,6 +5,9 @@ Everything here follows from shapes, strides and the machine; nothing depends on
 All tiles have the same size, so that there is one micro-kernel to compile: where tiles do not divide C, the last one
 begins earlier and computes some elements again, which only the tile before hands over. Work is a flat range of items,
 (matrix, column group, row tile) with the row tile running fastest, of which each worker takes a contiguous part.
+
+A product of bfloat16 numbers is planned as one of their pairs, 32 bits each like float32, with half of k; its A is
+always packed, its B unless few rows go through it.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from math import ceil, prod
 from typing import NamedTuple
 
 from adjoint.compiler.llvm import machine
+from adjoint.compiler.matmul.pairs import LANES
 from adjoint.compiler.matmul.product import Product
 from adjoint.compiler.matmul.tiling import GRAIN, SPLIT_ROWS, register_tile, tile_lanes
 
@@ -29,12 +33,14 @@ _PACK_FROM = 2**21
 _STREAM_FROM = 2**24
 #: Most memory for a worker's sums between blocks of k: the columns of an item are limited by it.
 _SUMS_BYTES = 2**22
+#: Rows of A up to which pairs of B are made where they are multiplied.
+_ZIP_ROWS = 8
 #: Packed bytes up to which each worker packs for itself: it takes 2 µs, a barrier as much.
 _PRIVATE = 2**16
 
 
 class Plan(NamedTuple):
-    """How a product is computed."""
+    """How a product is computed; of bfloat16 numbers, `product` is that of the pairs, `source` the one asked for."""
 
     product: Product
     lanes: int  # of an accumulator
@@ -45,6 +51,7 @@ class Plan(NamedTuple):
     slabs: bool  # items are groups of column tiles, gone through slab by slab; else single tiles
     group: int = 1  # column tiles of an item
     slab: int = 1  # row tiles that go through a group together
+    source: Product | None = None
 
     @property
     def width(self) -> int:
@@ -99,18 +106,35 @@ class Plan(NamedTuple):
     @property
     def panel_bytes(self) -> int:
         """A column tile of B, packed."""
-        return _aligned(self.width * self.product.k * self.product.itemsize)
+        k = self.product.k if self.source is None else _aligned(self.product.k, LANES)
+        return _aligned(self.width * k * self.product.itemsize)
 
     @property
     def packed_matrices(self) -> int:
         """Matrices of B that differ along the batch: only these are packed."""
-        sizes = zip(self.product.batch, self.product.b_batch, strict=True)
-        return prod(size for size, stride in sizes if stride)
+        return _different(self.product.batch, self.product.b_batch)
+
+    @property
+    def left_matrices(self) -> int:
+        """The same of A."""
+        return _different(self.product.batch, self.product.a_batch)
+
+    @property
+    def left_blocks(self) -> int:
+        """Rows of A that are packed together, so many times."""
+        return ceil(self.product.m / LANES)
+
+    @property
+    def left_bytes(self) -> int:
+        """A packed once."""
+        if self.source is None:
+            return 0
+        return self.left_matrices * self.left_blocks * LANES * self.product.a[0] * self.product.itemsize
 
     @property
     def packed_bytes(self) -> int:
-        """B packed once."""
-        return self.packed_matrices * self.column_tiles * self.panel_bytes if self.packed else 0
+        """A and B packed once."""
+        return self.left_bytes + self.packed * self.packed_matrices * self.column_tiles * self.panel_bytes
 
     @property
     def shared(self) -> bool:
@@ -138,6 +162,23 @@ def scratch_bytes(product: Product, threads: int) -> int:
 @cache
 def planned(product: Product) -> Plan:
     """The plan of a product that is not empty."""
+    if not product.bfloat16:
+        return _planned(product)
+    return _planned(_of_pairs(product))._replace(source=product)
+
+
+def _of_pairs(product: Product) -> Product:
+    """The product of the pairs: A packed row by row, B as if its pairs were where its rows are."""
+    pairs = ceil(product.k / 2)
+    row, strides, size = _aligned(pairs, LANES), list[int](), _aligned(product.m, LANES) * _aligned(pairs, LANES)
+    for n, stride in reversed(list(zip(product.batch, product.a_batch, strict=True))):
+        strides.insert(0, size if stride else 0)
+        size *= n if stride else 1
+    b = (2 * product.b[0], product.b[1]) if product.k % 2 == 0 else (0, 0)  # the last pair has to be filled up
+    return product._replace(k=pairs, a=(row, 1), a_batch=tuple(strides), b=b)
+
+
+def _planned(product: Product) -> Plan:
     lanes = tile_lanes(product)
     if _few_rows_through_much(product):
         plan = Plan(product, lanes, product.m, vectors=4, depth=8, packed=False, slabs=True)
@@ -167,11 +208,18 @@ def _few_rows_through_much(product: Product) -> bool:
 
 
 def _packs(product: Product, width: int) -> bool:
+    if product.bfloat16:
+        return product.b[1] != 1 or product.m > _ZIP_ROWS
     scattered = product.b[1] != 1 and product.n > 1
     # Machines without masked loads have them emulated lane by lane.
     ragged = machine().vector_bytes < 32 and product.n < width
     return scattered or ragged or (product.right_bytes >= _PACK_FROM and product.m >= 32)
 
 
-def _aligned(count: int) -> int:
-    return ceil(count / 64) * 64
+def _different(batch: tuple[int, ...], strides: tuple[int, ...]) -> int:
+    """Matrices of an operand that are not the same one."""
+    return prod(size for size, stride in zip(batch, strides, strict=True) if stride)
+
+
+def _aligned(count: int, unit: int = 64) -> int:
+    return ceil(count / unit) * unit

@@ -14,7 +14,8 @@ class Product(NamedTuple):
     """C = A·B for each matrix of a batch: C is m×n, A is m×k, B is k×n.
 
     Strides count elements: `a` and `b` from row to row and from column to column, `a_batch` and `b_batch` along each
-    axis of `batch`; 0 repeats a matrix. `dtype`, "float32" or "float64", is that of all three.
+    axis of `batch`; 0 repeats a matrix. `dtype`, "float32" or "float64", is that of all three. `bfloat16`: A and B,
+    which are float32, are rounded to it; only where `has_pairs`.
 
     Example
     -------
@@ -32,6 +33,7 @@ class Product(NamedTuple):
     batch: tuple[int, ...] = ()
     a_batch: tuple[int, ...] = ()
     b_batch: tuple[int, ...] = ()
+    bfloat16: bool = False
 
     @property
     def itemsize(self) -> int:

@@ -17,8 +17,9 @@ GRAIN = 2**14
 
 
 def tile_lanes(product: Product) -> int:
-    """Lanes of the accumulators: a whole vector's, or fewer if C has few columns."""
-    return min(machine().lanes(product.itemsize), 1 << (product.n - 1).bit_length())
+    """Lanes of the accumulators: a whole vector's, or fewer if C has few columns and no pairs are multiplied."""
+    lanes = machine().lanes(product.itemsize)
+    return lanes if product.bfloat16 else min(lanes, 1 << (product.n - 1).bit_length())
 
 
 def register_tile(product: Product) -> tuple[int, int]:
