@@ -13,12 +13,10 @@ It stops after the step in which a check failed, and leaves the number of whole 
 from __future__ import annotations
 
 import ctypes
-import time
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from adjoint.compiler import pool
 from adjoint.compiler.integers import I64, POINTER, VOID, declared, i64
 from adjoint.compiler.kernels import loops
 from adjoint.compiler.kernels.loops import Loop, at
@@ -124,9 +122,7 @@ def epochs(
         kept = [w for x, k in results for w in (x.ctypes.data, x.nbytes, k[done:].ctypes.data)]
         words = [native.program, memory.address, order[done:].ctypes.data, count, batch, len(sources), len(results)]
         table = (ctypes.c_int64 * (len(words) + len(lists) + len(kept)))(*words, *lists, *kept)
-        begin = time.perf_counter()
-        pool.run(address, ctypes.addressof(table), native.threads)
-        seconds = time.perf_counter() - begin
+        seconds = native.crew.run(address, ctypes.addressof(table), native.threads, count)
         failed = bool(memory.status.value)
         memory.status.value = 0
         yield Steps(done, table[_STEPS] if failed else count, failed)

@@ -24,6 +24,7 @@ import adjoint
 from adjoint.compiler import pool
 from adjoint.compiler.buffers import NOTHING, Held
 from adjoint.compiler.cache import ObjectCache
+from adjoint.compiler.crew import Crew
 from adjoint.compiler.emit import Emitted, emit
 from adjoint.compiler.entry import BEHIND_HEAD, IS_READABLE, MISFIT, Kind, desk, fits, place_slowly
 from adjoint.compiler.fuse import Groups
@@ -104,6 +105,7 @@ class Native:
         enter, place = pool.entrance()
         self._enter: Final = enter if IS_READABLE else self._enter_slowly
         self.place: Final = place if IS_READABLE else place_slowly
+        self.crew: Final = Crew()
         #: Whether to enter the program is to run it.
         self.is_entered: Final = IS_READABLE and not layout.is_shared
         #: Steps that take about one turn of `epochs`, as far as is known.
@@ -131,7 +133,7 @@ class Native:
         if status != MISFIT:
             return status
         memory = self.memory([*given, *held.read, *results, *held.written])  # a dtype with another name, a subclass
-        pool.run(self.program, memory.address, self.threads)
+        self.crew.run(self.program, memory.address, self.threads)
         return memory.status.value
 
     def run_if_fit(self, given: tuple[Any, ...], results: tuple[Any, ...], held: Held) -> int:
@@ -150,7 +152,7 @@ class Native:
         if status == MISFIT or self.is_entered:
             return status
         memory.status.value = 0  # Ctrl-C may have kept the last run's from being read
-        pool.run(self.program, memory.address, self.threads)
+        self.crew.run(self.program, memory.address, self.threads)
         return memory.status.value
 
     def _fill(self, memory: Memory, held: Held) -> None:

@@ -1,0 +1,77 @@
+"""How many threads run a program: all that it may have, or one fewer, whichever is faster now.
+
+Where another process keeps a core busy, the thread that shares this core comes late to every barrier, by a slice of the
+system's time, 3 ms, and all others wait for it. Without that thread the other process has its core, and nobody waits.
+Nobody tells a process which cores are busy, so both are tried: the way that is not taken for a few runs when runs begin
+to take longer, and now and then, more seldom as long as it stays the slower one. Results have the same bits for any
+number of threads.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from adjoint.compiler import pool
+
+#: Runs of a trial; the first is not counted, since workers may have to be woken up for it.
+_TRIAL: Final = 4
+#: Runs until the first trial, when memory and caches are as they will be.
+_START: Final = 8
+#: Seconds between trials, from the shortest to the longest.
+_PAUSES: Final = (0.05, 1.0)
+#: What a run counts for in the average, and how many times the average it counts at most: one that was interrupted
+#: says little about those to come.
+_WEIGHT, _MOST = 0.125, 4.0
+#: How many times what they took when they were last compared runs take before they are compared again.
+_LONGER: Final = 1.25
+
+
+class Crew:
+    """The threads of one program."""
+
+    def __init__(self) -> None:
+        self._average: Final[list[float | None]] = [None, None]  # seconds, with all threads and with one fewer
+        self._fewer = 0  # the way that is taken: how many threads are left out
+        self._left = _START  # runs until the first trial, then runs of a trial that are left
+        self._is_trial = False
+        self._next, self._pause, self._limit = 0.0, _PAUSES[0], 0.0
+
+    def run(self, program: int, table: int, threads: int, steps: int = 1) -> float:
+        """Run it, as so many steps of the same kind, on at most these threads; the seconds that it took."""
+        if threads == 1:
+            begin = time.perf_counter()
+            pool.run(program, table, 1)
+            return time.perf_counter() - begin
+        fewer = self._fewer ^ self._is_trial
+        begin = time.perf_counter()
+        pool.run(program, table, threads - fewer)
+        end = time.perf_counter()
+        self._note(fewer, (end - begin) / max(steps, 1), end)
+        return end - begin
+
+    def _note(self, fewer: int, seconds: float, now: float) -> None:
+        if self._left:
+            self._left -= 1
+        is_first = self._is_trial and self._left == _TRIAL - 1
+        before = self._average[fewer]
+        if not is_first:
+            capped = seconds if before is None else min(seconds, _MOST * before)
+            self._average[fewer] = capped if before is None else before + _WEIGHT * (capped - before)
+        if self._left:
+            return
+        if self._is_trial:
+            self._decide(now)
+        elif now >= self._next or (self._average[fewer] or 0.0) > self._limit:
+            self._is_trial, self._left = True, _TRIAL
+            self._average[1 - fewer] = None  # as it is now, not as it was
+
+    def _decide(self, now: float) -> None:
+        self._is_trial = False
+        taken, tried = self._average[self._fewer], self._average[1 - self._fewer]
+        if taken is not None and tried is not None and tried < taken:
+            self._fewer, self._pause = 1 - self._fewer, _PAUSES[0]
+        else:
+            self._pause = min(2 * self._pause, _PAUSES[1])
+        self._next = now + self._pause
+        self._limit = _LONGER * (self._average[self._fewer] or 0.0)
