@@ -92,7 +92,7 @@ def _copy(builder: Any, target: Any, source: Any, size: Any) -> None:
 
 @cache
 def _driver() -> tuple[int, Library]:
-    library = Library(own_code(_driver_module()))
+    library = Library(own_code("adjoint.epochs", _driver_module))
     return library.address("epochs"), library
 
 

@@ -14,8 +14,6 @@ import hashlib
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -29,6 +27,7 @@ from adjoint.compiler.emit import Emitted, emit
 from adjoint.compiler.entry import BEHIND_HEAD, IS_READABLE, MISFIT, Kind, desk, fits, place_slowly
 from adjoint.compiler.fuse import Groups
 from adjoint.compiler.llvm import Library, machine, object_code
+from adjoint.compiler.own_code import own_digest
 from adjoint.compiler.prepare import NORMAL, with_own_results
 from adjoint.compiler.program import Program
 from adjoint.compiler.schedule import HEADER
@@ -218,20 +217,11 @@ def native(program: Program, states: Mapping[int, int], name: str, *, fast: bool
     return Native(code, layout, constants, places, kinds)
 
 
-@cache
-def _own_digest() -> bytes:
-    """Of the compiler's own source: code that another state of it made is never run."""
-    digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(file.read_bytes())
-    return digest.digest()
-
-
 def _key(program: Program, states: Mapping[int, int], threads: int, fast: bool, lasting: int) -> bytes:
     """Everything that the code depends on."""
     about = (_FORMAT, adjoint.__version__, *machine(), BEHIND_HEAD, threads, fast, lasting, sorted(states.items()))
     digest = hashlib.sha256("\n".join(map(str, about)).encode())
-    digest.update(_own_digest())
+    digest.update(own_digest())
     digest.update(str(program).encode())
     for value in program.every():
         if value.content is not None:

@@ -1,26 +1,39 @@
 """Native code of the compiler itself, which no program changes: the pool, the driver of many steps.
 
-It is compiled once and kept; without a cache everything works the same.
+It is compiled once and kept; without a cache everything works the same. What it depends on is the compiler's source, so
+a kept one is found without making its module again.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
+from pathlib import Path
 
 import adjoint
 from adjoint.compiler.cache import CacheWarning, ObjectCache
 from adjoint.compiler.llvm import ir, machine, object_code
 
 
-def own_code(module: ir.Module) -> bytes:
+@cache
+def own_digest() -> bytes:
+    """Of the compiler's own source: code that another state of it made is never run."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.digest()
+
+
+def own_code(name: str, module: Callable[[], ir.Module]) -> bytes:
     """Object code of a module, from the cache if it is there."""
-    text = str(module)
-    key = "\n".join([adjoint.__version__, *map(str, machine()), text]).encode()
+    key = "\n".join([name, adjoint.__version__, *map(str, machine())]).encode() + own_digest()
     with suppress(CacheWarning, OSError):  # warnings may be errors, and the folder relative to one that is gone
         kept = ObjectCache()
         code = kept.get(key)
         if code is None:
-            code = object_code(text)
-            kept.put(key, code, {"name": module.name})
+            code = object_code(module())
+            kept.put(key, code, {"name": name})
         return code
-    return object_code(text)
+    return object_code(module())

@@ -24,7 +24,7 @@ from functools import cache, partial
 from typing import Any, Final, NamedTuple
 
 from adjoint.compiler.entry import emit_entry
-from adjoint.compiler.llvm import Library
+from adjoint.compiler.llvm import Library, ir
 from adjoint.compiler.own_code import own_code
 from adjoint.compiler.pool_code import (
     ABSENT,
@@ -58,11 +58,16 @@ class _Native(NamedTuple):
     library: Library
 
 
+def _module() -> ir.Module:
+    module = pool_module()
+    emit_entry(module)
+    return module
+
+
 @cache
 def _native() -> _Native:
-    module, word, objects = pool_module(), ctypes.c_void_p, ctypes.py_object
-    emit_entry(module)
-    library = Library(own_code(module))
+    library = Library(own_code("adjoint.pool", _module))
+    word, objects = ctypes.c_void_p, ctypes.py_object
 
     def prepared(name: str, *arguments: Any, returns: Any = None) -> Any:
         return ctypes.CFUNCTYPE(returns, *arguments)(library.address(name))
