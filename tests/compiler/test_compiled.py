@@ -324,6 +324,29 @@ def test_a_state_is_updated_in_place_if_nobody_holds_its_value():
     assert_bits(state.value, np.full(100, 4.0))
 
 
+def test_functions_of_the_same_states_take_turns_without_copies():
+    """A step for whole batches and for the last one, a look inside, a prediction."""
+    net = network()
+    optimizer = optim.SGD(net, lr=0.1, momentum=0.9)
+    step = compiled(stepper(net, optimizer))
+    look, predict = step.taps(), compiled(lambda x: net(x))
+    states = [*net.parameters().values(), *optimizer.state().values()]
+
+    def turn():
+        for rows in (5, 3):
+            step(X[:rows], LABELS[:rows])
+            look(X[:rows], LABELS[:rows])
+        return predict(X).value
+
+    turn()
+    before = turn()
+    arrays = {state: address(state) for state in states if state.shape}
+    assert len(arrays) == 8
+    after = turn()
+    assert {state: address(state) for state in arrays} == arrays
+    assert not np.array_equal(before, after)
+
+
 @pytest.mark.parametrize(
     "held", [lambda s: s.value, lambda s: s.value[2:], lambda s: s.read(), lambda s: memoryview(s.value)]
 )

@@ -5,7 +5,8 @@ outside; and what they are at one moment, `Held`, which a running program keeps.
 
 Invariants. An array is written in place only if nobody holds it but its state and the `Buffers` that writes: what a
 user has in hand (`param.value`, a recorded node) never changes, nor does what another program is reading. An array that
-is held elsewhere is left to its holders, and the state gets a new one.
+is held elsewhere is left to its holders, and the state gets a new one. Programs that assign the same states share their
+`Buffers`; others forget the arrays of states that a program begins to assign, so that taking turns copies nothing.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from collections import deque
 from collections.abc import Sequence
 from operator import setitem
 from typing import Any, Final, NamedTuple
+from weakref import WeakSet, WeakValueDictionary
 
 import numpy as np
 
+from adjoint.compiler.turns import TURNS
 from adjoint.leaves import State
 
 _references: Final = sys.getrefcount
@@ -51,21 +54,37 @@ NOTHING: Final = Held(0, (), ())
 
 
 class Buffers:
-    """The arrays behind the states of one program, `assigned` being the places of those that it assigns."""
+    """The arrays behind the states of a program, `assigned` being the places of those that it assigns."""
 
     def __init__(self, states: Sequence[State], assigned: Sequence[int]) -> None:
         self.states: Final = tuple(states)
         self.assigned: Final = tuple(assigned)
+        self._known: Final = frozenset(self.states)
         self._forget()
+
+    @classmethod
+    def of(cls, states: Sequence[State], assigned: Sequence[int]) -> Buffers:
+        """Those of all programs that read and assign these states, one at a time."""
+        made = cls(states, assigned)
+        with TURNS.registering:
+            if assigned:
+                return _ASSIGNING.setdefault((made.states, made.assigned), made)
+            _READING.add(made)  # programs that only read run at the same time
+        return made
 
     def held(self) -> Held:
         """The arrays as of now."""
+        held = self._unchanged()
+        return self._bind() if held is None else held
+
+    def _unchanged(self) -> Held | None:
+        """The arrays that are bound, if nothing was assigned since, and nobody else holds what will be."""
         values, held = self._bound
         if _most_holders(held.written) > _ALONE:  # before the loop, whose variable is one holder more
-            return self._bind()
+            return None
         for state, value in zip(self.states, values, strict=True):
             if state._value is not value:
-                return self._bind()
+                return None
         return held
 
     def is_apart(self, held: Held, more: int) -> bool:
@@ -91,13 +110,23 @@ class Buffers:
 
     def _bind(self) -> Held:
         self._forget()
-        for place in self.assigned:
-            _own(self.states[place])
+        changing = [self.states[place] for place in self.assigned]
+        if changing:
+            with TURNS.registering:
+                others = [x for x in (*_READING, *_ASSIGNING.values()) if not x._known.isdisjoint(changing)]
+            for other in others:
+                other._forget()
+        for state in changing:
+            _own(state)
         values = [state._value for state in self.states]
         read = tuple(map(_array_of, values))
         held = Held(_next_number(), read, tuple(read[place] for place in self.assigned))
         self._bound = _Bound(values, held)
         return held
+
+
+_READING: Final[WeakSet[Buffers]] = WeakSet()
+_ASSIGNING: Final[WeakValueDictionary[Any, Buffers]] = WeakValueDictionary()
 
 
 class Results:

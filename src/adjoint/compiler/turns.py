@@ -22,6 +22,7 @@ class Turns:
         """Locks that nobody holds: in a forked child the threads that held them are gone."""
         self.tracing = threading.RLock()
         self.assigning = threading.RLock()
+        self.registering = threading.RLock()
         #: Not empty while a program that assigns runs: who reads looks here after having taken its arrays, who assigns
         #: counts holders after having written here, so one of the two sees the other.
         self.writers: list[Any] = []

@@ -76,7 +76,7 @@ class Variant:
         written = [s for s, x in traced.assigned.items() if isinstance(x, Tensor)]
         places = {state: i for i, state in enumerate(states)}
         assigned = [places[s] for s in written]
-        self._buffers: Final = Buffers(states, assigned)
+        self._buffers: Final = Buffers.of(states, assigned)
         self._fresh: Final = Results(self.returned)
         self._assigns: Final = bool(assigned or traced.graded)
         self.pairs: Final = {len(self._ends) + i: len(self.arguments) + p for i, p in enumerate(assigned)}
