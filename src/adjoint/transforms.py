@@ -20,7 +20,7 @@ from adjoint.errors import DTypeError, GradientError
 from adjoint.leaves import Parameter, State
 from adjoint.paths import gradients, tangents
 from adjoint.recording import MODE, PLAIN, here, mode, tracing, transforming
-from adjoint.tensor import Constant, Tensor, leaf, new, owned, plain_value, record
+from adjoint.tensor import LEAF, Constant, Tensor, leaf, new, owned, plain_value, record
 from adjoint.vocabulary import TENSORS
 
 Function = Callable[..., Any]
@@ -90,7 +90,10 @@ class Run(NamedTuple):
         """A result as the caller expects it: a Tensor if it must stay differentiable, else a plain value."""
         if not self.differentiable:
             return _plain(x)
-        return x if isinstance(x, Tensor) else leaf(owned(plain_value(x)), None, Constant)  # one that nothing changes
+        value = x._value if isinstance(x, Tensor) else owned(plain_value(x))  # one that nothing changes
+        if tracing() is not None and type(value) is not Abstract and type(x) is not Tensor:
+            return record(new(Constant), LEAF, value, tuple(self.inputs))  # known, and made of them all the same
+        return x if isinstance(x, Tensor) else leaf(value, None, Constant)
 
     def output(self) -> Any:
         """What the function returned."""
@@ -144,7 +147,7 @@ def run(f: Function, args: Sequence[Any], argnums: int | Sequence[int], *, has_a
         result = f(*_replaced(args, argnums, recipe, leaves, wrapped))
         result, aux = _split_aux(result, has_aux, what)
         outputs, output_recipe = flatten(result)
-        outputs = [_recorded(x) for x in outputs]
+        outputs = [as_node(x) for x in outputs]
     for x in outputs:
         if not isinstance(x, Tensor):
             plain_value(x, what)
@@ -153,7 +156,7 @@ def run(f: Function, args: Sequence[Any], argnums: int | Sequence[int], *, has_a
     return Run(wrapped, recipe, outputs, output_recipe, aux, differentiable)
 
 
-def _recorded(x: Any) -> Any:
+def as_node(x: Any) -> Any:
     """A result as the node that it stands for: the read of a Parameter, the entries of a Jacobian."""
     if isinstance(x, State):
         return x.read()

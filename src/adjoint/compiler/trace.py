@@ -18,7 +18,7 @@ from adjoint.errors import ImmutableError, ShapeError, TraceError
 from adjoint.leaves import READ, State
 from adjoint.recording import here, mode, tracing
 from adjoint.tensor import LEAF, Constant, Tensor, leaf, new, plain_value, record
-from adjoint.transforms import flatten, unflatten
+from adjoint.transforms import as_node, flatten, unflatten
 from adjoint.vocabulary import TENSORS
 
 
@@ -120,7 +120,7 @@ def trace(f: Callable[..., Any], args: Sequence[Any]) -> Traced:
     try:
         with mode(trace=recorder, record=True):
             results, result_recipe = flatten(f(*unflatten(recipe, given)))
-            outputs = tuple(x.read() if isinstance(x, State) else x for x in results)
+            outputs = tuple(map(as_node, results))
         graded = tuple(s for s in recorder.states if s._grad is not None)
     finally:
         recorder.restore()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -292,17 +292,21 @@ def _results(traced: Traced, tensors: Sequence[int]) -> list[Result]:
     """The leaves of the results, which get gradients unless the function has used them up itself."""
     is_update = bool(traced.graded) or any(s.trainable for s in traced.assigned)
     reads = {node: s for s, node in traced.states.items() if s.trainable}
-    plain = {x for i, x in enumerate(traced.inputs) if i not in tensors}
+    arguments = {x: i in tensors for i, x in enumerate(traced.inputs)}
     order = itertools.count()
-    return [_result(x, order, plain, None if is_update else reads) for x in traced.outputs]
+    return [_result(x, order, arguments, None if is_update else reads) for x in traced.outputs]
 
 
-def _result(x: Any, order: Iterator[int], plain: Container[Any], reads: Mapping[Tensor, State] | None) -> Result:
-    """A leaf of the results; `plain` are arguments that are no Tensors, `reads` what gets gradients (None: nothing)."""
+def _result(
+    x: Any, order: Iterator[int], arguments: Mapping[Any, bool], reads: Mapping[Tensor, State] | None
+) -> Result:
+    """A leaf of the results; `arguments` says which are Tensors, `reads` what gets gradients (None: nothing)."""
     if not isinstance(x, Tensor):
         return Result(None, x, False, False, ())
     weak = type(x._value) is float or (type(x._value) is Abstract and x._value.weak)
-    is_tensor = any(_is_known(node) or (not node._inputs and node not in plain) or _reads(node) for node in _below(x))
+    first = min((node._id for node in arguments if node is not None), default=0)
+    ends = [n for n in _below(x, first) if not _is_made(n, first)]
+    is_tensor = any(_is_known(n) or (not n._inputs and arguments.get(n, True)) or _reads(n) for n in ends)
     sources: tuple[Tensor, ...] = ()
     if reads is not None and type(x) is Tensor:
         sources = tuple(reads.get(n, n) for n in _below(x, active=True) if n in reads or _is_known(n))
@@ -310,21 +314,29 @@ def _result(x: Any, order: Iterator[int], plain: Container[Any], reads: Mapping[
 
 
 def _is_known(node: Tensor) -> bool:
-    """Whether a Tensor was there before the trace."""
+    """Whether a Tensor has a value while tracing; most of them were there before."""
     return type(node._value) is not Abstract
+
+
+def _is_made(node: Tensor, first: int) -> bool:
+    """Whether a Tensor that is known was made in the trace, of others: a gradient that does not depend on data."""
+    return _is_known(node) and node._id > first and bool(node._inputs)
 
 
 def _reads(node: Tensor) -> bool:
     return any(isinstance(x, State) for x in node._inputs)
 
 
-def _below(end: Tensor, *, active: bool = False) -> list[Tensor]:
-    """All nodes of a trace that a result depends on; or those alone that a gradient of it passes."""
+def _below(end: Tensor, first: int | None = None, *, active: bool = False) -> list[Tensor]:
+    """All nodes of a trace that a result depends on; or those alone that a gradient of it passes. With what is known it
+    ends, unless that was made after the node with the number `first`.
+    """
     found = {end: None}
     stack = [end]
     while stack:
         node = stack.pop()
-        inputs = () if _is_known(node) else node._inputs
+        goes_on = not _is_known(node) or (first is not None and _is_made(node, first))
+        inputs = node._inputs if goes_on else ()
         tensors = [x for x in inputs if isinstance(x, Tensor) and not isinstance(x, State)]
         more = [x for x in tensors if x not in found and (type(x) is Tensor or not active)]
         found |= dict.fromkeys(more)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from adjoint.abstract import Abstract
 from adjoint.jacobian.dense import Jacobian
 from adjoint.tensor import Tensor, value_of
 from adjoint.transforms import Run, grad, run, unflatten
@@ -109,23 +110,28 @@ def _of_output(done: Run, i: int) -> list[Jacobian]:
 
 def _units(x: Any) -> list[Any]:
     """Unit vectors in the shape and dtype of a value."""
-    value = value_of(x)
-    if type(value) is float:
+    kind = Abstract.of(value_of(x))
+    if kind.weak:
         return [1.0]
-    shape, size = np.shape(value), int(np.size(value))
-    flat = np.eye(size, dtype=np.asarray(value).dtype)
-    return [row.reshape(shape) for row in flat]
+    flat = np.eye(kind.size, dtype=kind.dtype)
+    return [row.reshape(kind.shape) for row in flat]
+
+
+def _zero(x: Any) -> Any:
+    """Zeros in the shape and dtype of a value."""
+    kind = Abstract.of(value_of(x))
+    return np.zeros(kind.shape, kind.dtype)[()]
 
 
 def _by_rows(done: Run, i: int) -> list[Any]:
-    zeros = [0.0 * np.asarray(value_of(x)) for x in done.outputs]
+    zeros = list(map(_zero, done.outputs))
     swept = [done.pull([u if k == i else z for k, z in enumerate(zeros)]) for u in _units(done.outputs[i])]
     return [_stacked([row[j] for row in swept], 0, x) for j, x in enumerate(done.inputs)]
 
 
 def _by_columns(done: Run, i: int) -> list[Any]:
-    zeros = [0.0 * np.asarray(x._value) for x in done.inputs]
-    out_rank = np.ndim(value_of(done.outputs[i]))
+    zeros = list(map(_zero, done.inputs))
+    out_rank = Abstract.of(value_of(done.outputs[i])).ndim
     found = []
     for j, x in enumerate(done.inputs):
         columns = [done.push([u if k == j else z for k, z in enumerate(zeros)])[i] for u in _units(x)]
@@ -135,8 +141,8 @@ def _by_columns(done: Run, i: int) -> list[Any]:
 
 def _stacked(parts: list[Any], axis: int, like: Any) -> Any:
     if not parts:
-        value = np.asarray(value_of(like))
-        return np.zeros((0, *value.shape), value.dtype)
+        kind = Abstract.of(value_of(like))
+        return np.zeros((0, *kind.shape), kind.dtype)
     if any(isinstance(p, Tensor) for p in parts):
         return TENSORS.stack(*parts, axis=axis)
     return np.stack([np.asarray(p) for p in parts], axis=axis)
