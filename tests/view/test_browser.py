@@ -5,13 +5,14 @@ These tests need the package `playwright` and a program `chromium`; without one 
 
 import re
 import shutil
+import statistics
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 
 import adjoint as ad
-from adjoint.view import document, svg
+from adjoint.view import document, group, svg
 from adjoint.view.html import to_html
 from adjoint.view.quiz import quiz
 from adjoint.view.tokens import tokens
@@ -111,7 +112,10 @@ def deep(blocks=60):
 def written(page):
     """The texts of the page's picture with their places."""
     found = page.locator("svg.picture text").evaluate_all(
-        "all => all.map(t => [Number(t.getAttribute('x')), Number(t.getAttribute('y')), t.textContent])"
+        """all => all.map(t => {
+            const { e, f } = t.closest('.place').transform.baseVal[0].matrix;
+            return [e + Number(t.getAttribute('x')), f + Number(t.getAttribute('y')), t.textContent];
+        })"""
     )
     return sorted(map(tuple, found))
 
@@ -147,7 +151,12 @@ def test_every_wire_of_the_page_is_drawn_as_python_draws_it(show, make):
 @pytest.mark.parametrize("make", [product, neuron, branches, network])
 def test_no_text_lies_on_another_in_the_fonts_of_the_browser(show, make):
     overlapping = """all => {
-        const boxes = all.map(t => [t.getBBox(), t.textContent]);
+        const box = t => {
+            const { x, y, width, height } = t.getBBox();
+            const { e, f } = t.closest('.place').transform.baseVal[0].matrix;
+            return { x: x + e, y: y + f, width, height };
+        };
+        const boxes = all.map(t => [box(t), t.textContent]);
         const lies = (a, b) => a.x < b.x + b.width && b.x < a.x + a.width
             && a.y + 3 < b.y + b.height - 3 && b.y + 3 < a.y + a.height - 3;
         return boxes.flatMap(([a, s], i) => boxes.slice(i + 1).filter(([b]) => lies(a, b)).map(([, t]) => [s, t]));
@@ -245,7 +254,7 @@ def test_everything_can_be_done_with_the_keyboard(show):
     page.keyboard.press("Space")
     page.keyboard.press("End")
     assert "Backward 8 of 8" in page.locator(".transport output").inner_text()
-    assert "theme=dark" in page.url
+    page.wait_for_url("**theme=dark**")
 
 
 def test_the_state_is_in_the_address(show):
@@ -254,7 +263,7 @@ def test_the_state_is_in_the_address(show):
     assert page.locator(".part.selected").get_attribute("data-node") == "5"
     assert "反向 1 / 8" in page.locator(".transport output").inner_text()
     page.keyboard.press(",")
-    assert "step=8" in page.url
+    page.wait_for_url("**step=8**")
     assert page.get_by_role("tab", name="图", exact=True).get_attribute("aria-selected") == "true"
 
 
@@ -271,6 +280,15 @@ def test_findings_are_gone_to_one_after_the_other(show):
         assert page.locator(".part.selected").get_attribute("data-node") == str(finding["node"])
     page.keyboard.press("[")
     assert page.locator(".part.selected").get_attribute("data-node") == str(made["findings"][-2]["node"])
+
+
+def test_the_picture_takes_the_focus_and_names_what_is_selected(show):
+    page = show(product(), "#node=3")
+    picture = page.locator("svg.picture")
+    picture.focus()
+    assert picture.evaluate("picture => picture.getRootNode().activeElement === picture")
+    selected = picture.get_attribute("aria-activedescendant")
+    assert page.locator(f"#{selected}").get_attribute("data-node") == "3"
 
 
 def test_a_folded_box_opens_with_enter_and_folds_with_backspace(show):
@@ -307,6 +325,43 @@ def test_dragging_a_leaf_computes_everything_anew(show):
         assert labels(page, kind) == [t.text for t in made.iter(f"{SPACE}text") if kind in t.get("class")]
     page.get_by_role("button", name="As recorded").click()
     assert written(page) == drawn(neuron())
+
+
+def gated(x=0.8):
+    x, y = scalars(x=x, y=-1.2)
+    f = (ad.clip(x * 3.0, -1.0, 2.0) + ad.leaky_relu(y, 0.1) * ad.elu(x - 1.5)).named("f")
+    f.backward()
+    return f
+
+
+def grouped(w0=2.0):
+    f = neuron(w0)
+    return group(f, f.graph.nodes[-4:], "sigmoid")
+
+
+@pytest.mark.parametrize(("make", "name"), [(gated, "x"), (grouped, "w0")])
+def test_a_leaf_of_gates_with_constants_and_of_groups_can_be_changed(show, make, name):
+    page = show(make(), "#node=0")
+    page.get_by_role("spinbutton", name=f"value of {name}").fill("0.3")
+    page.keyboard.press("Enter")
+    page.locator(".edited", has_text=f"{name} = 0.3").wait_for()
+    digits = len(labels(page, "value")[0].split(".")[1])
+    made = ET.fromstring(svg(make(0.3), digits=digits, legend=False))
+    for kind in ("value", "gradient"):
+        assert labels(page, kind) == [t.text for t in made.iter(f"{SPACE}text") if kind in t.get("class")]
+
+
+def test_the_inspector_says_where_a_node_comes_from(show):
+    made = document(neuron())
+    made["traces"] = [made["traces"][0] | {"title": "before"}, document(neuron(w0=-1.0))["traces"][0]]
+    page = show(made, "#node=7")
+    history = page.locator(".history").inner_text()
+    assert "gates on the way: 3; from w0" in " ".join(history.split())
+    rows = [row.split("\t") for row in page.locator(".history tbody tr").all_inner_texts()]
+    assert [row[0] for row in rows] == ["before", "2"]
+    assert [float(row[1]) for row in rows] == pytest.approx([4.0, 7.0])
+    page.locator(".history").get_by_role("button", name="x1").click()
+    assert page.locator(".inspector h2").inner_text() == "x1"
 
 
 def test_a_wiggle_shows_the_change_beside_what_the_gradient_says(show):
@@ -445,6 +500,39 @@ def test_hostile_names_execute_nothing(show):
     assert page.evaluate("document.title.length") < 6000
 
 
+def test_compared_networks_are_folded_as_each_is_and_walked_through_with_keys(show, tmp_path):
+    from adjoint.view.document import save
+
+    save(document(deep(90)), tmp_path / "other.json")
+    page = show(deep(88), "#view=graph")
+    page.get_by_role("tab", name="Compare").click()
+    page.locator("input[type=file]").set_input_files(tmp_path / "other.json")
+    picture = page.locator(".compare svg").first
+    picture.wait_for()
+    folds = picture.locator(".gate.fold")
+    before = folds.count()
+    assert before > 0
+    part = picture.locator(".part:has(.gate.fold)").first
+    title = part.locator("text").first.text_content()
+    part.dispatch_event("pointerdown", {"button": 0})
+    picture.focus()
+    assert picture.evaluate("picture => picture.getRootNode().activeElement === picture")
+    assert 0 <= part.bounding_box()["x"] < 1280
+    page.keyboard.press("Enter")
+    picture.locator("text", has_text=re.compile(f"^{re.escape(title)}$")).wait_for(state="detached")
+    assert f"{title} opened" in page.locator("[role=status].silent").inner_text()
+
+
+def test_numeric_slopes_stand_beside_gradients_also_arm_by_arm(show):
+    page = show(branches())
+    page.get_by_role("tab", name="Compare").click()
+    rows = [row.split("\t") for row in page.locator(".compare section tbody tr").all_inner_texts()]
+    found = {" ".join(row[0].split()): row[1:] for row in rows}
+    assert found["x"][:2] == ["6.000000", "6.000000"]
+    assert found["x via p"][:2] == ["2.000000", "2.000000"]
+    assert found["y"][2] == "differs on purpose: a gate stops the gradient"
+
+
 # --- budgets --------------------------------------------------------------------------------------------------------
 
 
@@ -462,7 +550,7 @@ def test_a_hundred_thousand_nodes_open_and_expand_in_time(show):
         fold = page.locator(".part:has(.gate.fold)").first
         box = fold.get_attribute("data-node")
         times.append(page.evaluate(EXPAND, int(box)))
-    assert min(times) < 100
+    assert statistics.median(times) < 100
 
 
 #: Opens the fold that ends in a node and measures until the page has drawn it.

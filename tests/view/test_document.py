@@ -264,6 +264,18 @@ def test_what_is_no_document_is_refused(content, message):
         from_bytes(content)
 
 
+def test_a_document_of_version_1_is_read_without_what_its_gates_carry():
+    made = document(circuit() * 2.0)
+    older = copy.deepcopy(made) | {"version": 1}
+    del older["graph"]["constants"]
+    for row in older["graph"]["ops"]:
+        del row["parts"]
+    read = from_bytes(json.dumps(older))
+    assert made["graph"]["constants"] == {"node": [5], "position": [1], "value": [2.0]}
+    made["graph"]["constants"] = {"node": [], "position": [], "value": []}
+    assert read == made
+
+
 def _set(*path):
     *steps, last, value = path
 
@@ -278,7 +290,13 @@ def _set(*path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_set("version", 2), "expected one of 1 at version, got 2"),
+        (_set("version", 3), "expected one of 2 at version, got 3"),
+        (_set("graph", "constants", "node", [0]), "expected 1 entries in graph.constants.position, got 0"),
+        (_set("graph", "constants", {"node": [0], "position": [0], "value": [1.0]}), "to stand in an op, got node 0"),
+        (
+            _set("graph", "ops", 0, "parts", [{"op": "exp", "inputs": [{"part": 0}]}]),
+            "expected one input or one earlier",
+        ),
         (_set("graph", "count", 6), "expected 6 entries in graph.nodes.*, got 5"),
         (_set("graph", "output", 5), "expected graph.output among 5 nodes, got 5"),
         (_set("graph", "nodes", "op", 3, 9), "expected a place among 2 ops in graph.nodes.op, got 9"),

@@ -128,6 +128,22 @@ def test_the_boundary_is_where_the_network_changes_its_mind(tmp_path):
     assert run.head["plane"]["points"][0] == [*map(float, X[0].astype(np.float64)), int(Y[0])]
 
 
+def test_a_regression_has_a_surface_over_the_plane(tmp_path):
+    rng = ad.random.Generator(0)
+    net = ad.nn.Sequential(ad.nn.Linear(2, 8, rng=rng), ad.nn.Tanh(), ad.nn.Linear(8, 1, rng=rng))
+    y = (X[:, :1] * X[:, 1:]).astype(np.float32)
+    plane = Plane(("a", "b"), X.astype(np.float64), y, lambda points: points.astype(np.float32))
+    sgd = ad.optim.SGD(net, lr=0.1)
+    with Recorder(tmp_path / "a", net, ad.nn.squared_loss, X, y, optimizer=sgd, plane=plane) as recorder:
+        recorder.look()
+    run = read_run(tmp_path / "a")
+    surface = run.of("surface")[-1]
+    values = np.frombuffer(base64.b64decode(surface["values"]), "<f4")
+    np.testing.assert_array_equal(values, ad.train.predict(net, plane.rows)[:, 0])
+    assert run.of("boundary") == []
+    assert run.head["plane"]["points"][0] == [*map(float, X[0].astype(np.float64)), float(y[0, 0])]
+
+
 # --- findings -------------------------------------------------------------------------------------------------------
 
 

@@ -547,6 +547,21 @@ def test_a_table_is_learnt_with_a_boundary_where_it_has_two_features(fresh, tmp_
     assert (status, "expected the column to predict" in data["error"], "--" in data["error"]) == (400, True, False)
 
 
+def test_a_regression_of_two_features_is_learnt_with_a_surface(fresh, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [f"{a},{b},{2 * a - b:.3f}" for a, b in rng.normal(size=(100, 2)).round(3)]
+    table = tmp_path / "slope.csv"
+    table.write_text("\n".join(["a,b,height", *rows]))
+    wishes = {"source": str(table), "target": "height", "hidden": [], "lr": 0.1, "loss": "squared", "run": True}
+    fresh.post("/api/training", wishes)
+    fresh.wait("finished")
+    run = read_run(tmp_path / "runs" / "slope-1.run.jsonl")
+    assert run.head["plane"]["names"] == ["a", "b"]
+    assert run.of("surface")
+    status, data = fresh.call("POST", "/api/training", {**wishes, "loss": "hinge"})
+    assert (status, "expected squared for a regression" in data["error"]) == (400, True)
+
+
 # --- runs and graphs ------------------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,10 @@ import shutil
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import adjoint as ad
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
@@ -15,6 +18,7 @@ pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect, sync_playwright
 
 from adjoint.cli.workshop import tools
+from adjoint.view.recorder import Plane, Recorder
 from adjoint.view.runs import read_run
 from adjoint.view.server import pages
 from adjoint.view.server.serving import Serving
@@ -205,6 +209,39 @@ def test_a_table_of_ones_own_is_trained_on(page, tmp_path):
     page.get_by_role("button", name="Start").click()
     ended(page)
     assert "<b>x</b>" in page.locator(".boundary").inner_text(), "names are text"
+
+
+def regression(path):
+    """A run that learns a saddle over two features."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1.0, 1.0, (150, 2))
+    y = x[:, :1] * x[:, 1:] + 0.1
+    rng = ad.random.Generator(0)
+    net = ad.nn.Sequential(ad.nn.Linear(2, 16, rng=rng), ad.nn.Tanh(), ad.nn.Linear(16, 1, rng=rng))
+    adam = ad.optim.Adam(net, lr=0.02)
+    plane = Plane(("wide", "<b>tall</b>"), x, y, lambda points: points)
+    with Recorder(path, net, ad.nn.squared_loss, x, y, optimizer=adam, plane=plane) as recorder:
+        settings = {"optimizer": adam, "epochs": 40, "progress": False, "callbacks": [recorder]}
+        ad.train.fit(net, ad.nn.squared_loss, x, y, **settings)
+
+
+def test_a_regression_shows_its_output_over_the_plane(page, tmp_path):
+    regression(tmp_path / "saddle.run.jsonl")
+    tab(page, "Training")
+    page.get_by_label("Path of a run").fill(str(tmp_path / "saddle.run.jsonl"))
+    page.keyboard.press("Enter")
+    surface = page.get_by_role("img", name="output over the plane")
+    surface.wait_for()
+    assert surface.get_attribute("aria-label").startswith("output over the plane: wide × <b>tall</b>, from -")
+    assert "lines: equal output" in page.locator(".boundary").inner_text()
+    ends = page.locator(".boundary .scale text").all_text_contents()
+    assert [float(each.replace("−", "-")) for each in (ends[0], ends[2])] == pytest.approx([-0.98, 0.98], abs=0.15)
+    assert ends[1] == "0"
+    last = drawn(page)
+    page.get_by_label("moment").focus()
+    page.keyboard.press("Home")
+    expect(page.locator(".moment output")).to_have_text("step 0")
+    assert drawn(page) != last
 
 
 def test_chinese_and_dark(page):

@@ -234,7 +234,7 @@ def test_tensors_show_shape_statistics_and_a_small_chart():
 
 def test_a_graph_without_values_shows_shapes():
     made = document(network(), detail="structure")
-    assert "(8, 12)" in texts(svg(made), "value")
+    assert "float32[8, 12]" in texts(svg(made), "value")
     assert texts(svg(made), "gradient") == []
 
 

@@ -52,22 +52,34 @@ export function read(store: Store, hash: string): void {
   if (valid.length) store.edits.value = new Map(valid.map(([leaf, value]) => [leaf, value]));
 }
 
-/** Keep address and store alike; what is given back ends that. */
+const PAUSE = 150; // ms: browsers refuse an address that changes with every frame, and it costs more than a drawing
+
+/** Keep address and store alike, a moment later; what is given back ends that. */
 export function follow(store: Store): () => void {
   let own = "";
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const onChange = () => {
+    clearTimeout(timer);
     if (location.hash !== own) read(store, location.hash);
   };
-  read(store, location.hash);
-  addEventListener("hashchange", onChange);
-  const stop = effect(() => {
+  const write = () => {
     const hash = written(store);
     if (hash === location.hash) return;
     own = hash;
     history.replaceState(null, "", hash || location.pathname + location.search);
+  };
+  read(store, location.hash);
+  addEventListener("hashchange", onChange);
+  addEventListener("pagehide", write);
+  const stop = effect(() => {
+    written(store); // what it reads is what it is called for again
+    clearTimeout(timer);
+    timer = setTimeout(write, PAUSE);
   });
   return () => {
     stop();
+    clearTimeout(timer);
     removeEventListener("hashchange", onChange);
+    removeEventListener("pagehide", write);
   };
 }

@@ -4,13 +4,12 @@
  * Of an elementwise gate the local gradient is a formula; of a tensor gate the rule is an equation of shapes.
  */
 
-import { constantText } from "./constant";
-import { opName, wiring } from "./document";
-import { scalarOp } from "./ops";
+import { constantsOf, opName, wiring } from "./document";
+import { localFormula } from "./formulas";
 import { shapeText } from "./picture/digits";
 import type { Store } from "./store";
 import type { Key } from "./strings";
-import { formulaOf, labelOf, spoken } from "./words";
+import { labelOf, spoken } from "./words";
 
 /** What goes back along one wire into the gate; texts are empty where nothing is known. */
 export interface Row {
@@ -36,9 +35,9 @@ export function callout(store: Store, node: number): Callout {
   const { graph } = store.document.value;
   const { figures } = store.picture.value;
   const name = opName(graph, node);
-  const op = scalarOp(name);
   const entering = wiring(graph).entering[node];
   const labels: (string | undefined)[] = [];
+  constantsOf(graph, node).forEach((x, place) => (labels[place] = String(x).replace("-", "−")));
   for (const edge of entering) labels[graph.edges.position[edge]] = labelOf(store, graph.edges.source[edge]);
   const hidden = store.isHidden(node, "gradient");
   const asks = store.asks.value;
@@ -51,7 +50,7 @@ export function callout(store: Store, node: number): Callout {
     const secret = store.isHidden(source, "gradient");
     return {
       ...{ edge, node: source, label: labelOf(store, source) },
-      formula: filled(op?.formulas[place] ?? "", formulaOf(store, node), labels, labelOf(store, node)),
+      formula: filled(localFormula(name, place), labels, labelOf(store, node)),
       upstream: hidden ? "?" : said(trace?.gradients[node], node),
       local: said(asks && trace ? null : trace?.locals[edge], node) || (asks ? "?" : ""),
       downstream: secret ? "?" : said(trace?.contributions[edge], source),
@@ -63,13 +62,9 @@ export function callout(store: Store, node: number): Callout {
   return { node, pattern: gate?.pattern?.[store.language.value] ?? "", rows, equations };
 }
 
-/** A formula with the labels of its inputs, and the constant at the place that no wire takes. */
-function filled(formula: string, node: string, labels: readonly (string | undefined)[], out: string): string {
-  return formula.replace(/\{(out|\d)\}/g, (_, key: string) => {
-    if (key === "out") return out;
-    const place = Number(key);
-    return labels[place] ?? (constantText(node, labels[1 - place] ?? "", place) || "c");
-  });
+/** A formula with the labels of its inputs, and the constants at places that no wire takes. */
+function filled(formula: string, labels: readonly (string | undefined)[], out: string): string {
+  return formula.replace(/\{(out|\d)\}/g, (_, key: string) => (key === "out" ? out : (labels[Number(key)] ?? "c")));
 }
 
 /** Whether the formula of a local gradient is its number already. */

@@ -5,7 +5,7 @@
  * are used otherwise in the second document, and then they are left aside.
  */
 
-import type { Entry, GraphDocument, Nodes, Trace } from "./document";
+import type { Constants, Entry, Graph, GraphDocument, ModuleCall, Nodes, NumberEntry, Trace } from "./document";
 import { opName, wiring } from "./document";
 
 export type Status = "same" | "changed" | "onlyLeft" | "onlyRight";
@@ -77,7 +77,7 @@ function united(left: GraphDocument, right: GraphDocument, byName: boolean): Com
       edges.set(key, [...ends, position[edge], { ...known, [side]: edge }]);
     });
   }
-  const order = topological([...nodes.keys()], [...edges.values()].map(([from, to]) => [from, to]));
+  const order = topological(inTime(nodes), [...edges.values()]);
   if (!order) return null;
   const place = new Map(order.map((key, at) => [key, at]));
   const pairs = order.map((key) => nodes.get(key) as Both);
@@ -88,23 +88,35 @@ function united(left: GraphDocument, right: GraphDocument, byName: boolean): Com
   return assembled(left, right, pairs, wires, output);
 }
 
+/** Nodes as the right recorded them; what only the left has stands behind what it had before itself. */
+function inTime(nodes: ReadonlyMap<string, Both>): string[] {
+  let last = -1;
+  const times = new Map<string, number>();
+  for (const [key, { right }] of nodes) {
+    if (right >= 0) last = right;
+    times.set(key, right >= 0 ? right : last + 0.5);
+  }
+  const time = (key: string) => times.get(key) as number;
+  return [...nodes.keys()].sort((a, b) => time(a) - time(b));
+}
+
 /** Nodes in an order in which every edge rises, otherwise as they were given; null if there is a cycle. */
-function topological(keys: readonly string[], edges: readonly (readonly [string, string])[]): string[] | null {
-  const waiting = new Map(keys.map((key) => [key, 0]));
-  const after = new Map<string, string[]>();
-  for (const [from, to] of edges) {
-    waiting.set(to, (waiting.get(to) ?? 0) + 1);
-    after.set(from, [...(after.get(from) ?? []), to]);
+function topological(keys: readonly string[], edges: readonly (readonly [string, string, ...unknown[]])[]): string[] | null {
+  const inputs = new Map<string, string[]>(keys.map((key) => [key, []]));
+  for (const [from, to] of edges) inputs.get(to)?.push(from);
+  const order: string[] = [];
+  const isDone = new Map<string, boolean>(); // false while its inputs are still awaited
+  const stack = keys.slice().reverse();
+  while (stack.length) {
+    const key = stack[stack.length - 1];
+    const waits = isDone.has(key) ? [] : (inputs.get(key) as string[]).filter((input) => !isDone.get(input));
+    if (waits.some((input) => isDone.has(input))) return null;
+    if (!isDone.get(key) && !waits.length) order.push(key);
+    if (waits.length) isDone.set(key, false);
+    else isDone.set(stack.pop() as string, true);
+    stack.push(...waits);
   }
-  const order = keys.filter((key) => !waiting.get(key));
-  for (const key of order) {
-    for (const to of after.get(key) ?? []) {
-      const left = (waiting.get(to) ?? 0) - 1;
-      waiting.set(to, left);
-      if (!left) order.push(to);
-    }
-  }
-  return order.length === keys.length ? order : null;
+  return order;
 }
 
 interface Wire {
@@ -122,21 +134,8 @@ function assembled(
   output: number,
 ): Compared {
   const [lastLeft, lastRight] = [left, right].map((each) => each.traces[each.traces.length - 1]) as [Trace?, Trace?];
-  const ops = [...left.graph.ops, ...right.graph.ops];
-  const column = <K extends keyof Nodes>(name: K): Nodes[K] =>
-    pairs.map((pair) =>
-      pair.right >= 0 ? right.graph.nodes[name][pair.right] : left.graph.nodes[name][pair.left],
-    ) as Nodes[K];
-  const op = pairs.map((pair) => {
-    if (pair.right < 0) return left.graph.nodes.op[pair.left];
-    const own = right.graph.nodes.op[pair.right];
-    return own < 0 ? -1 : own + left.graph.ops.length;
-  });
-  const nodes: Nodes = {
-    ...{ kind: column("kind"), name: column("name"), label: column("label"), caption: column("caption") },
-    ...{ formula: column("formula"), shape: column("shape"), dtype: column("dtype"), line: column("line"), op },
-    ...{ module: pairs.map(() => -1), file: pairs.map(() => -1) },
-  };
+  const nodes = nodesOf(left.graph, right.graph, pairs);
+  const [modules, module] = modulesOf(left.graph, right.graph, pairs);
   const edges = {
     source: wires.map((wire) => wire.from),
     target: wires.map((wire) => wire.to),
@@ -154,13 +153,68 @@ function assembled(
     contributions: wires.map((wire) => of<Entry>(wire.both, "contributions", null)),
     locals: wires.map((wire) => of<Entry>(wire.both, "locals", null)),
   };
-  const graph = { count: pairs.length, output, ops, modules: [], files: [], nodes, edges };
+  const graph: Graph = {
+    ...{ count: pairs.length, output, modules, files: [], nodes: { ...nodes, module }, edges },
+    ...{ ops: [...left.graph.ops, ...right.graph.ops], constants: constantsOf(left.graph, right.graph, pairs) },
+  };
   return {
     document: { ...right, graph, findings: [], view: {}, traces: lastLeft && lastRight ? [trace] : [] },
     status: pairs.map((pair) => statusOf(pair, lastLeft, lastRight)),
     left: pairs.map((pair) => pair.left),
     right: pairs.map((pair) => pair.right),
   };
+}
+
+function nodesOf(left: Graph, right: Graph, pairs: readonly Both[]): Nodes {
+  const column = <K extends keyof Nodes>(name: K): Nodes[K] =>
+    pairs.map((pair) => (pair.right >= 0 ? right.nodes[name][pair.right] : left.nodes[name][pair.left])) as Nodes[K];
+  const op = pairs.map((pair) => {
+    if (pair.right < 0) return left.nodes.op[pair.left];
+    const own = right.nodes.op[pair.right];
+    return own < 0 ? -1 : own + left.ops.length;
+  });
+  return {
+    ...{ kind: column("kind"), name: column("name"), label: column("label"), caption: column("caption") },
+    ...{ formula: column("formula"), shape: column("shape"), dtype: column("dtype"), line: column("line"), op },
+    ...{ module: column("module"), file: pairs.map(() => -1) },
+  };
+}
+
+/** A call of a module by its path, and the how-manieth of that path it is. */
+function callKeys(modules: readonly ModuleCall[]): string[] {
+  const met = new Map<string, number>();
+  return modules.map(({ path }) => {
+    met.set(path, (met.get(path) ?? 0) + 1);
+    return `${path}~${met.get(path)}`;
+  });
+}
+
+/** The calls of both, and for every node its own: those of the right, then those that only the left has. */
+function modulesOf(left: Graph, right: Graph, pairs: readonly Both[]): [ModuleCall[], number[]] {
+  const modules = right.modules.slice();
+  const known = new Map(callKeys(right.modules).map((key, place) => [key, place]));
+  const place: number[] = [];
+  callKeys(left.modules).forEach((key, at) => {
+    const { path, type, parent } = left.modules[at];
+    const found = known.get(key);
+    place.push(found ?? modules.push({ path, type, parent: parent < 0 ? -1 : place[parent] }) - 1);
+  });
+  const leftOf = (node: number) => place[left.nodes.module[node]] ?? -1;
+  return [modules, pairs.map((pair) => (pair.right < 0 ? leftOf(pair.left) : right.nodes.module[pair.right]))];
+}
+
+function constantsOf(left: Graph, right: Graph, pairs: readonly Both[]): Constants {
+  const found: [number, number, NumberEntry][] = [];
+  for (const side of ["left", "right"] as const) {
+    const { node, position, value } = (side === "left" ? left : right).constants;
+    const place = new Map(pairs.map((pair, at) => [side === "right" || pair.right < 0 ? pair[side] : -1, at]));
+    node.forEach((of, at) => {
+      const own = place.get(of);
+      if (own !== undefined) found.push([own, position[at], value[at]]);
+    });
+  }
+  found.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+  return { node: found.map(([node]) => node), position: found.map(([, at]) => at), value: found.map(([, , x]) => x) };
 }
 
 function statusOf(pair: Both, left: Trace | undefined, right: Trace | undefined): Status {

@@ -5,6 +5,8 @@
  * to a higher. Numbers that JSON lacks are strings.
  */
 
+export const VERSION = 2;
+
 export type NumberEntry = number | string;
 
 export interface Statistics {
@@ -48,6 +50,20 @@ export interface Op {
   stops: boolean;
   /** How it hands its upstream gradient on; null where nothing short is to be said. */
   pattern: Words | null;
+  /** What each of the gates that are drawn as one computes, in order; null of a single gate. */
+  parts: Part[] | null;
+}
+
+export interface Part {
+  op: string;
+  inputs: Given[];
+}
+
+/** What a part is given: an input of the whole by position, the result of an earlier part, or a constant. */
+export interface Given {
+  input?: number;
+  part?: number;
+  constant?: NumberEntry;
 }
 
 export interface ModuleCall {
@@ -76,6 +92,13 @@ export interface Edges {
   position: number[];
 }
 
+/** Numbers that stand in gates in place of an input. */
+export interface Constants {
+  node: number[];
+  position: number[];
+  value: NumberEntry[];
+}
+
 export interface Graph {
   count: number;
   output: number;
@@ -84,6 +107,7 @@ export interface Graph {
   files: string[];
   nodes: Nodes;
   edges: Edges;
+  constants: Constants;
 }
 
 export interface Trace {
@@ -126,7 +150,7 @@ export interface ViewSettings {
 
 export interface GraphDocument {
   format: "adjoint-graph";
-  version: 1;
+  version: typeof VERSION;
   detail: "structure" | "statistics" | "histograms" | "full";
   graph: Graph;
   traces: Trace[];
@@ -182,6 +206,27 @@ export function wiring(graph: Graph): Wiring {
   return made;
 }
 
+/** The constants of a gate by position; a place without one is empty. Their column of nodes rises. */
+export function constantsOf({ constants }: Graph, node: number): readonly number[] {
+  let [low, high] = [0, constants.node.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (constants.node[middle] < node) low = middle + 1;
+    else high = middle;
+  }
+  const found: number[] = [];
+  for (; constants.node[low] === node; low++) found[constants.position[low]] = numeric(constants.value[low]);
+  return found;
+}
+
+/** A document that was read from a file, of this version or the one before, which did not say what gates carry. */
+export function current(made: GraphDocument): GraphDocument {
+  if ((made.version as number) !== 1) return made;
+  const ops = made.graph.ops.map((op) => ({ ...op, parts: null }));
+  const graph = { ...made.graph, ops, constants: { node: [], position: [], value: [] } };
+  return { ...made, version: VERSION, graph };
+}
+
 /** The op of a node by name; empty for a leaf. */
 export function opName(graph: Graph, node: number): string {
   const op = graph.nodes.op[node];
@@ -195,6 +240,8 @@ export function emptyDocument(): GraphDocument {
     ...{ shape: [], dtype: [], module: [], file: [], line: [] },
   };
   const edges = { source: [], target: [], position: [] };
-  const graph = { count: 0, output: 0, ops: [], modules: [], files: [], nodes, edges };
-  return { format: "adjoint-graph", version: 1, detail: "full", graph, traces: [], runs: [], findings: [], view: {} };
+  const constants = { node: [], position: [], value: [] };
+  const graph = { count: 0, output: 0, ops: [], modules: [], files: [], nodes, edges, constants };
+  const rest = { traces: [], runs: [], findings: [], view: {} };
+  return { format: "adjoint-graph", version: VERSION, detail: "full", graph, ...rest };
 }

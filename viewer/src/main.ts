@@ -7,6 +7,7 @@ import { h, render as draw } from "preact";
 import { follow } from "./address";
 import { App } from "./app";
 import type { GraphDocument } from "./document";
+import { current } from "./document";
 import type { MountOptions, Store } from "./store";
 import { createStore } from "./store";
 import { dress } from "./styles";
@@ -25,11 +26,11 @@ export interface Viewer {
 export function mount(element: HTMLElement, document: GraphDocument | null, options: MountOptions = {}): Viewer {
   const root = element.shadowRoot ?? element.attachShadow({ mode: "open" });
   dress(root);
-  const store = createStore(document, options);
+  const store = createStore(document && current(document), options);
   const leave = options.page ? follow(store) : () => undefined;
   draw(h(App, { store }), root);
   return {
-    ...{ store, show: store.show },
+    ...{ store, show: (made) => store.show(current(made)) },
     unmount: () => {
       leave();
       draw(null, root);

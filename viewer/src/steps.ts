@@ -32,7 +32,7 @@ export interface Moment {
 }
 
 /** The steps of a picture; `owner` says of every node which box shows it. */
-export function timeline(drawn: Picture, owner: readonly number[]): Timeline {
+export function timeline(drawn: Picture, owner: Int32Array): Timeline {
   const { boxes, arrows } = drawn.scene;
   const states: GradientState[] | undefined = drawn.figures.trace?.states;
   const forward = boxes.flatMap((box, index) => (box.kind === "gate" || box.kind === "fold" ? [index] : []));

@@ -11,7 +11,7 @@ import type { GraphDocument, Question, Trace, ViewSettings } from "./document";
 import { emptyDocument } from "./document";
 import { owners } from "./picture/fold";
 import type { Picture } from "./picture/picture";
-import { picture } from "./picture/picture";
+import { keeping, picture } from "./picture/picture";
 import { search } from "./search";
 import type { Moment, Timeline } from "./steps";
 import { moment, steps, timeline } from "./steps";
@@ -69,7 +69,7 @@ export interface Store {
   timeline: ReadonlySignal<Timeline>;
   moment: ReadonlySignal<Moment>;
   /** For every node the box of the picture that shows it. */
-  owner: ReadonlySignal<number[]>;
+  owner: ReadonlySignal<Int32Array>;
   matches: ReadonlySignal<number[]>;
   questions: ReadonlySignal<readonly Question[]>;
   /** Whether a question is still open: local gradients would give it away. */
@@ -122,10 +122,11 @@ function derived({ document, edits, settings, step, query, answered }: State): D
   const trace = computed(() =>
     edits.value.size && circuit.value ? circuit.value.retraced(edits.value) : recorded.value,
   );
+  let last: Picture | undefined;
   const shown = computed(() => {
-    if (!edits.value.size) return plain.value;
     const digits = Math.max(plain.value.figures.digits, FEWEST_DIGITS);
-    return picture(document.value, trace.value, { ...view.value, digits });
+    const made = edits.value.size ? picture(document.value, trace.value, { ...view.value, digits }) : plain.value;
+    return (last = keeping(last, made));
   });
   const owner = computed(() => owners(shown.value.scene.boxes, document.value.graph.count));
   const line = computed(() => timeline(shown.value, owner.value));

@@ -5,11 +5,11 @@
  * so nobody is ever shown a number that the library would not have printed.
  */
 
-import { constantNumber } from "./constant";
 import type { Graph, Trace } from "./document";
-import { opName, scalar, wiring } from "./document";
+import { constantsOf, scalar, wiring } from "./document";
 import type { ScalarOp } from "./ops";
 import { scalarOp } from "./ops";
+import { whole } from "./parts";
 
 const LARGEST = 400; // nodes
 const CLOSE = 1e-9;
@@ -51,7 +51,7 @@ export class Circuit {
     const gates: Gate[] = [];
     for (let node = 0; node < graph.count; node++) {
       if (graph.nodes.kind[node] !== "op") continue;
-      const gate = gateOf(graph, trace, node, values);
+      const gate = gateOf(graph, node, values);
       if (!gate) return null;
       gates.push(gate);
     }
@@ -84,12 +84,13 @@ export class Circuit {
     return this.values(edits, bump)[output] - this.values(edits)[output];
   }
 
-  /** The slope by central differences: what the gradient of a node claims. */
-  slope(edits: ReadonlyMap<number, number>, node: number): number {
+  /** The slope by central differences: what the gradient of a node claims, or the term of one edge. */
+  slope(edits: ReadonlyMap<number, number>, place: Omit<Bump, "by">): number {
+    const node = place.node ?? this.graph.edges.source[place.edge ?? 0];
     const at = this.values(edits)[node];
     const h = 1e-6 * Math.max(1, Math.abs(at));
     const output = this.graph.output;
-    const [up, down] = [h, -h].map((by) => this.values(edits, { node, by })[output]);
+    const [up, down] = [h, -h].map((by) => this.values(edits, { ...place, by })[output]);
     return (up - down) / (2 * h);
   }
 
@@ -115,55 +116,30 @@ export class Circuit {
       });
     }
     const known = (node: number) => trace.states[node] === "value" || trace.states[node] === "zero";
-    const states = trace.states.map((state, node) => (known(node) ? (gradients[node] ? "value" : "zero") : state));
+    const states = trace.states.map((state, node) => (known(node) ? (gradients[node] !== 0 ? "value" : "zero") : state));
     const shown = gradients.map((gradient, node) => (known(node) ? gradient : null));
     return { title: trace.title, values, gradients: shown, states, contributions, locals };
   }
 }
 
 /** A gate with the constants that it carries, if it then gives the value that was recorded. */
-function gateOf(graph: Graph, trace: Trace, node: number, recorded: readonly number[]): Gate | null {
-  const name = opName(graph, node);
-  const op = scalarOp(name);
+function gateOf(graph: Graph, node: number, recorded: readonly number[]): Gate | null {
+  const edges = wiring(graph).entering[node];
+  const { name, parts } = graph.ops[graph.nodes.op[node]];
+  const op = parts ? whole(parts, edges.length) : scalarOp(name);
   if (!op) return null;
-  const inputs = op.locals.map((): Input => ({ node: -1, edge: -1, constant: NaN }));
-  for (const edge of wiring(graph).entering[node]) {
+  const constants = constantsOf(graph, node);
+  const inputs = op.locals.map((_, place): Input => ({ node: -1, edge: -1, constant: constants[place] ?? NaN }));
+  for (const edge of edges) {
     const place = graph.edges.position[edge];
     if (place >= inputs.length) return null;
     inputs[place] = { node: graph.edges.source[edge], edge, constant: NaN };
   }
-  const missing = inputs.filter((input) => input.node < 0);
-  if (missing.length > 1) return null;
-  const gives = () => op.forward(...inputs.map((each) => (each.node < 0 ? each.constant : recorded[each.node])));
-  if (!missing.length) return isClose(gives(), recorded[node]) ? { node, op, inputs } : null;
-  for (const constant of constants(graph, trace, node, inputs, recorded)) {
-    missing[0].constant = constant;
-    if (isClose(gives(), recorded[node])) return { node, op, inputs };
-  }
-  return null;
+  const isGiven = inputs.every((each, place) => each.node >= 0 || constants[place] !== undefined);
+  const given = inputs.map((each) => (each.node < 0 ? each.constant : recorded[each.node]));
+  return isGiven && isClose(op.forward(...given), recorded[node]) ? { node, op, inputs } : null;
 }
 
 function isClose(a: number, b: number): boolean {
   return Object.is(a, b) || a === b || Math.abs(a - b) <= CLOSE * Math.max(Math.abs(a), Math.abs(b));
-}
-
-/** What the constant of a gate may be: as its formula prints it, and as the recorded values tell. */
-function* constants(
-  graph: Graph,
-  trace: Trace,
-  node: number,
-  inputs: readonly Input[],
-  recorded: readonly number[],
-): Generator<number> {
-  const place = inputs.findIndex((input) => input.node < 0);
-  const held = inputs.find((input) => input.node >= 0);
-  if (!held) return;
-  const [x, out] = [recorded[held.node], recorded[node]];
-  yield constantNumber(graph.nodes.formula[node], graph.nodes.label[held.node], place);
-  const name = opName(graph, node);
-  if (name === "add") yield out - x;
-  if (name === "subtract") yield place ? x - out : out + x;
-  if (name === "multiply") yield scalar(trace.locals[held.edge]) ?? out / x;
-  if (name === "divide") yield place ? x / out : out * x;
-  if (name === "maximum" || name === "minimum") yield out;
 }

@@ -1,6 +1,7 @@
 /** Documents of small circuits for the tests, written as Python writes them. */
 
-import type { Edges, GraphDocument, Kind, NumberEntry } from "../src/document";
+import type { Constants, Edges, GraphDocument, Kind, NumberEntry } from "../src/document";
+import { VERSION } from "../src/document";
 
 interface Spec {
   kind?: Kind;
@@ -13,6 +14,8 @@ interface Spec {
   /** Where its inputs stand among those of the op; in order, unless a constant is among them. */
   at?: number[];
   locals?: number[];
+  /** Constants by position. */
+  constants?: Record<number, NumberEntry>;
 }
 
 const PATTERNS: Record<string, string> = { add: "add distributes", multiply: "multiply swaps" };
@@ -31,13 +34,22 @@ export function circuit(specs: readonly Spec[]): GraphDocument {
       contributions.push(Number(spec.gradient ?? 0) * (spec.locals?.[place] ?? 1));
     }),
   );
+  const constants: Constants = { node: [], position: [], value: [] };
+  specs.forEach((spec, node) => {
+    for (const [position, value] of Object.entries(spec.constants ?? {})) {
+      constants.node.push(node);
+      constants.position.push(Number(position));
+      constants.value.push(value);
+    }
+  });
   return {
-    ...{ format: "adjoint-graph", version: 1, detail: "full", runs: [], findings: [], view: {} },
+    ...{ format: "adjoint-graph", version: VERSION, detail: "full", runs: [], findings: [], view: {} },
     graph: {
       count: specs.length,
       output: specs.length - 1,
       ops: names.map((name) => ({
         ...{ name, elementwise: true, stops: false },
+        parts: null,
         pattern: PATTERNS[name] ? { en: PATTERNS[name], zh: PATTERNS[name] } : null,
       })),
       modules: [],
@@ -54,6 +66,7 @@ export function circuit(specs: readonly Spec[]): GraphDocument {
         ...{ module: column(() => -1), file: column(() => 0), line: column(() => 1) },
       },
       edges,
+      constants,
     },
     traces: [
       {
@@ -82,9 +95,9 @@ export function product(): GraphDocument {
 export function constants(): GraphDocument {
   return circuit([
     { label: "x", value: 3, gradient: 29 },
-    { label: "#1", op: "multiply", formula: "2 × x", value: 6, gradient: 14, from: [0], at: [1], locals: [2] },
-    { label: "#2", op: "add", formula: "#1 + 1", value: 7, gradient: 14, from: [1], locals: [1] },
-    { label: "#3", op: "power", formula: "#2²", value: 49, gradient: 1, from: [2], locals: [14] },
+    { label: "#1", op: "multiply", formula: "2 × x", constants: { 0: 2 }, value: 6, gradient: 14, from: [0], at: [1], locals: [2] },
+    { label: "#2", op: "add", formula: "#1 + 1", constants: { 1: 1 }, value: 7, gradient: 14, from: [1], locals: [1] },
+    { label: "#3", op: "power", formula: "#2²", constants: { 1: 2 }, value: 49, gradient: 1, from: [2], locals: [14] },
     { label: "f", op: "add", formula: "#3 + x", value: 52, gradient: 1, from: [3, 0], locals: [1, 1] },
   ]);
 }

@@ -1,3 +1,4 @@
+import { diverging } from "../src/studio/surface";
 import { describe, expect, it } from "vitest";
 import { colour, place } from "../src/studio/heat";
 import { Run } from "../src/studio/run";
@@ -35,12 +36,28 @@ describe("a run from its records", () => {
     expect([0, 9, 10, 99].map((step) => run.boundaryAt(step)?.step)).toEqual([0, 0, 10, 10]);
   });
 
+  it("finds the surface of a moment, as little-endian numbers", () => {
+    const values = btoa(String.fromCharCode(...new Uint8Array(new Uint32Array([0x3f800000, 0x7fc00000]).buffer)));
+    const run = runOf({ kind: "surface", step: 0, values }, { kind: "surface", step: 5, values: btoa("\x00\x00\x00\xc0") });
+    expect([...(run.surfaceAt(4)?.values ?? [])]).toEqual([1, NaN]);
+    expect([...(run.surfaceAt(5)?.values ?? [])]).toEqual([-2]);
+  });
+
   it("leaves out kinds that it does not draw", () => {
     expect(runOf({ kind: "weights", step: 1, arrays: {} }).step).toBe(0);
   });
 });
 
 describe("scales", () => {
+  it.each([
+    [[-1, 3], { centre: 0, reach: 3 }],
+    [[2, 6, 3], { centre: 4, reach: 2 }],
+    [[5, 5], { centre: 5, reach: 1 }],
+    [[], { centre: 0, reach: 1 }],
+  ])("of two colours are around zero, or around the middle: %o", (targets, scale) => {
+    expect(diverging(targets)).toEqual(scale);
+  });
+
   it("are linear from 0 for numbers alike, with round ticks", () => {
     const scale = scaleOf([0.2, 0.93]);
     expect([scale.low, scale.isLog, scale.ticks]).toEqual([0, false, [0, 0.5]]);

@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { written, read } from "../src/address";
 import { compared } from "../src/compare";
+import { origins } from "../src/graph/history";
 import { bytes, jacobian, sourceOf } from "../src/jacobian";
 import { layersOf, neuron } from "../src/network";
 import { isRight, typedNumbers } from "../src/quiz";
 import { createStore } from "../src/store";
-import { circuit, product } from "./circuit";
+import { circuit, constants, product } from "./circuit";
 
 describe("two documents on one graph", () => {
   it("tells what only one has and what has other numbers", () => {
@@ -21,6 +22,26 @@ describe("two documents on one graph", () => {
 
   it("finds no difference between equal documents", () => {
     expect(new Set(compared(product(), product()).status)).toEqual(new Set(["same"]));
+  });
+
+  it("keeps modules, so that the union folds as its graphs do", () => {
+    const within = (name: string, last: string) => {
+      const made = product();
+      made.graph.modules = [{ path: "net", type: "Net", parent: -1 }, { path: `net.${name}`, type: "Linear", parent: 0 }];
+      made.graph.nodes.module = [-1, -1, -1, 1, 0];
+      made.graph.nodes.label[4] = made.graph.nodes.name[4] = last;
+      return made;
+    };
+    const { graph } = compared(within("a", "f"), within("b", "g")).document;
+    expect(graph.modules.map(({ path, parent }) => [path, parent])).toEqual([["net", -1], ["net.b", 0], ["net.a", 0]]);
+    const call = Object.fromEntries(graph.nodes.label.map((label, node) => [label, graph.nodes.module[node]]));
+    expect(call).toEqual({ x: -1, y: -1, z: -1, q: 1, f: 0, g: 0 });
+  });
+
+  it("keeps what gates carry", () => {
+    const { graph } = compared(constants(), constants()).document;
+    expect(graph.constants).toEqual({ node: [1, 2, 3], position: [0, 1, 1], value: [2, 1, 2] });
+    expect(compared(product(), constants()).document.graph.constants.value.slice().sort()).toEqual([1, 2, 2]);
   });
 
   it("leaves names aside where they would make a cycle", () => {
@@ -81,6 +102,12 @@ it("reads layers from gates, whichever way the weights stand", () => {
   const [layer] = layersOf(made.graph);
   expect([layer.inputs, layer.units, layer.bias, layer.activation]).toEqual([2, 3, 2, "relu"]);
   expect(neuron(made.traces[0], layer, 2)).toEqual({ inputs: [1, 2], weights: [3, 6], bias: 1, sum: 16, output: 16 });
+});
+
+it("a node comes from leaves through gates", () => {
+  expect(origins(constants().graph, 4)).toEqual({ leaves: [0], gates: 4 });
+  expect(origins(product().graph, 3)).toEqual({ leaves: [0, 1], gates: 1 });
+  expect(origins(product().graph, 0)).toEqual({ leaves: [0], gates: 0 });
 });
 
 describe("a quiz", () => {

@@ -61,6 +61,8 @@ def _is_sizes(value: Any) -> bool:
     return isinstance(value, list) and len(value) <= MOST_LAYERS and all(map(_whole(1, MOST_NEURONS), value))
 
 
+_LOSSES: Final = tuple(dict.fromkeys(loss for losses in LOSSES.values() for loss in losses))
+
 FIELDS: Final[Mapping[str, Field]] = {
     "source": Field("spiral", lambda value: isinstance(value, str) and 0 < len(value) <= 4096, "a name or a path"),
     "target": Field(None, lambda value: value is None or isinstance(value, str), "the name of a column"),
@@ -68,8 +70,8 @@ FIELDS: Final[Mapping[str, Field]] = {
     "activation": Field("relu", _among(ACTIVATIONS), f"one of {', '.join(ACTIVATIONS)}"),
     "loss": Field(
         None,
-        lambda value: value is None or _among(LOSSES["classification"])(value),
-        f"one of {', '.join(LOSSES['classification'])}",
+        lambda value: value is None or _among(_LOSSES)(value),
+        f"one of {', '.join(_LOSSES)}",
     ),
     "optimizer": Field("adam", _among(tuple(RATES)), f"one of {', '.join(RATES)}"),
     "lr": Field(None, lambda value: value is None or _real(1e-12, 1e6)(value), "a positive number"),
@@ -95,7 +97,7 @@ def tools() -> Tools:
     choices = {
         "sources": [*SETS, DIGITS],
         "activations": list(ACTIVATIONS),
-        "losses": list(LOSSES["classification"]),
+        "losses": list(_LOSSES),
         "optimizers": dict(RATES),
         "defaults": {name: field.default for name, field in FIELDS.items()},
     }
@@ -176,9 +178,9 @@ def rebuilt(description: Mapping[str, Any]) -> tuple[Module, Loss]:
 
 
 def _plane(plan: Plan, labels: Array) -> Plane | None:
-    """The plane of the data, if they have two features, both numbers, and classes."""
+    """The plane of the data, if they have two features, both numbers."""
     encoder, table = plan.model.encoder, plan.parts.train
-    if not encoder.classes or encoder.n_inputs != 2 or len(encoder.features) != 2:
+    if encoder.n_inputs != 2 or len(encoder.features) != 2:
         return None
     if not all(isinstance(feature, NumberFeature) for feature in encoder.features):
         return None

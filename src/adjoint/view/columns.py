@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from typing import Any, Final
 
+import numpy as np
+
 from adjoint.graph import Graph
 from adjoint.leaves import Parameter, State
 from adjoint.op import Op
 from adjoint.recording import Origin, Scope, decode_origin
 from adjoint.tensor import NO_PARAMS, Node, Tensor
+from adjoint.view.arrays import number
 from adjoint.view.gates import caption, operation
 from adjoint.view.patterns import patterns
 from adjoint.view.text import labels
@@ -51,6 +54,7 @@ class Columns:
             if isinstance(x, Tensor)
         ]
         self._captions: dict[Op, str] = {}
+        self._dtypes: dict[Any, str] = {}
         self._origins: dict[Any, tuple[int, int]] = {}
 
     def to_json(self) -> dict[str, Any]:
@@ -65,7 +69,7 @@ class Columns:
             "caption": [self._caption(t) for t in nodes],
             "formula": [self.formula(t) for t in nodes],
             "shape": [list(t.shape) for t in nodes],
-            "dtype": [str(t.dtype) for t in nodes],
+            "dtype": [self._dtype(t.dtype) for t in nodes],
             "module": [self._module(t._scope) for t in nodes],
             "file": [file for file, _ in origins],
             "line": [line for _, line in origins],
@@ -78,8 +82,27 @@ class Columns:
             "output": self.place[id(self.graph.output)],
             "nodes": columns,
             "edges": {"source": sources, "target": targets, "position": positions},
+            "constants": self._constants(),
             **{"ops": self.ops.rows, "modules": self.modules.rows, "files": self.files.rows},
         }
+
+    def _constants(self) -> dict[str, Any]:
+        """The single numbers that stand in gates in place of an input."""
+        found = [
+            (index, position, number(plain))
+            for index, t in enumerate(self.graph.nodes)
+            if t._rule.op is not None
+            for position, x in enumerate(t._inputs)
+            if not isinstance(x, Tensor) and (plain := _plain(x)) is not None
+        ]
+        node, position, value = (list(column) for column in zip(*found, strict=True)) if found else ([], [], [])
+        return {"node": node, "position": position, "value": value}
+
+    def _dtype(self, dtype: np.dtype[Any]) -> str:
+        """The name of a dtype, which NumPy takes long to make."""
+        if dtype not in self._dtypes:
+            self._dtypes[dtype] = str(dtype)
+        return self._dtypes[dtype]
 
     def _op(self, op: Op | None) -> int:
         if op is None:
@@ -87,7 +110,7 @@ class Columns:
         found = self.ops.find(op)
         row = {
             **{"name": op.name, "elementwise": op.scalar, "stops": op.name == STOPPING},
-            "pattern": patterns(op.name),
+            **{"pattern": patterns(op.name), "parts": None},
         }
         return self.ops.add(op, row) if found is None else found
 
@@ -138,6 +161,15 @@ class Columns:
 def _node(t: Tensor) -> Node:
     """What captions are made from, without the place in the code, which is expensive."""
     return Node(t._rule.op, t._inputs, t._params, t.shape, t.dtype, None, "")
+
+
+def _plain(x: Any) -> float | int | None:
+    """A constant as a number of Python, a truth value as 1 or 0; None of an array."""
+    if type(x) is float:
+        return x
+    if not isinstance(x, int | float | np.generic | np.ndarray) or np.ndim(x):
+        return None
+    return float(x) if np.asarray(x).dtype.kind == "f" else int(x)
 
 
 def kind_of(t: Tensor) -> str:

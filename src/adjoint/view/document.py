@@ -30,6 +30,7 @@ from adjoint.view.subjects import graph_of
 
 Document = dict[str, Any]
 
+VERSION: Final = 2
 LIMIT: Final = 128 * 2**20  # bytes of a document
 _PER_ELEMENT: Final = 20  # bytes of a number, on average
 _EASY: Final = 100_000  # elements up to which everything is written unless told otherwise
@@ -47,8 +48,8 @@ def document(
 
     Parameters
     ----------
-    subject : Graph, Tensor, Trace, Module or function
-        A module or function is run on the arguments, to record it.
+    subject : Graph, Tensor, Trace, Module, function or compiled function
+        A module or function is run on the arguments, to record it; a compiled function shows its program.
     *args : numbers, arrays or Tensors
         Sample of a module, arguments of a function; named as its parameters.
     detail : "structure", "statistics", "histograms" or "full", optional
@@ -92,7 +93,7 @@ def document(
     trace = None if level == "structure" else trace_of(graph, columns, level)
     made = {
         "format": "adjoint-graph",
-        "version": 1,
+        "version": VERSION,
         "detail": level,
         "graph": columns.to_json(),
         "traces": [] if trace is None else [trace],
@@ -215,11 +216,23 @@ def from_bytes(content: bytes | str) -> Document:
 
 
 def checked(made: Any) -> Document:
-    """Data, if they are a document that does not contradict itself; else DocumentError."""
-    wrong = problem(made) or _inconsistency(made)
+    """Data, if they are a document that does not contradict itself; else DocumentError. An older one is brought up."""
+    current = _current(made)
+    wrong = problem(current) or _inconsistency(current)
     if wrong is not None:
         raise DocumentError(f"document: {wrong}")
-    return made  # type: ignore[no-any-return]  # an object, as the schema says
+    return current  # type: ignore[no-any-return]  # an object, as the schema says
+
+
+def _current(made: Any) -> Any:
+    """A document of version 1 as one of version 2: what its gates carry was not written. All else as it is."""
+    graph = made.get("graph") if type(made) is dict else None
+    if type(graph) is not dict or type(made.get("version")) is not int or made["version"] != 1:
+        return made
+    ops = graph.get("ops")
+    rows = [{**row, "parts": None} if type(row) is dict else row for row in ops] if type(ops) is list else ops
+    constants: dict[str, list[Any]] = {"node": [], "position": [], "value": []}
+    return {**made, "version": VERSION, "graph": {"constants": constants, **graph, "ops": rows}}
 
 
 def _no_constant(text: str) -> Any:
@@ -246,6 +259,8 @@ def _inconsistency(made: Document) -> str | None:
     count, edges = graph["count"], graph["edges"]
     lengths = [("graph.nodes", name, column, count) for name, column in graph["nodes"].items()]
     lengths += [("graph.edges", name, column, len(edges["source"])) for name, column in edges.items()]
+    constants = graph["constants"]
+    lengths += [("graph.constants", name, column, len(constants["node"])) for name, column in constants.items()]
     for place, trace in enumerate(made["traces"]):
         lengths += [(f"traces[{place}]", name, trace[name], count) for name in ("values", "gradients", "states")]
         lengths += [
@@ -254,7 +269,7 @@ def _inconsistency(made: Document) -> str | None:
     for where, name, column, wanted in lengths:
         if len(column) != wanted:
             return f"expected {wanted:,} entries in {where}.{name}, got {len(column):,}"
-    return _bad_reference(graph) or _bad_module(graph) or _bad_edge(graph) or _bad_entry(made)
+    return _bad_reference(graph) or _bad_module(graph) or _bad_edge(graph) or _bad_gate(graph) or _bad_entry(made)
 
 
 def _bad_reference(graph: Mapping[str, Any]) -> str | None:
@@ -285,6 +300,22 @@ def _bad_edge(graph: Mapping[str, Any]) -> str | None:
             return f"expected edge {place} from a lower node to a higher below {count:,}, got {source} to {target}"
         if kinds[target] != "op":
             return f"expected edge {place} to end in an op, got node {target}, a leaf"
+    return None
+
+
+def _bad_gate(graph: Mapping[str, Any]) -> str | None:
+    """A constant that stands in no gate, or a part that is given what no earlier part has made."""
+    kinds, carriers = graph["nodes"]["kind"], graph["constants"]["node"]
+    if carriers != sorted(carriers):
+        return "expected graph.constants.node in rising order"
+    for place, node in enumerate(carriers):
+        if node >= graph["count"] or kinds[node] != "op":
+            return f"expected constant {place} to stand in an op, got node {node}"
+    for row, op in enumerate(graph["ops"]):
+        for place, part in enumerate(op["parts"] or ()):
+            for given in part["inputs"]:
+                if len(given) != 1 or given.get("part", -1) >= place:
+                    return f"expected one input or one earlier part at graph.ops[{row}].parts[{place}]"
     return None
 
 

@@ -51,10 +51,10 @@ class Figures:
         return found
 
     def value(self, node: int) -> Figure:
-        """The value of a node; of one that was recorded without data, its shape."""
+        """The value of a node; of one that was recorded without data, its dtype and shape."""
         if self.trace is None:
-            sizes = tuple(self.nodes["shape"][node])
-            return Figure((shape(sizes),) if sizes else ())
+            sizes = ", ".join(map(str, self.nodes["shape"][node]))
+            return Figure((f"{self.nodes['dtype'][node]}[{sizes}]",))
         if (node, "value") in self.blank:
             return Figure((BLANK,))
         return self.figure(self.trace["values"][node], node)

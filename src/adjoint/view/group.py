@@ -87,6 +87,17 @@ def _output(graph: Mapping[str, Any], inside: Sequence[int]) -> int:
     return int(output)
 
 
+def _spliced(op: Mapping[str, Any], given: Sequence[Any], before: int) -> list[dict[str, Any]]:
+    """The parts of a gate behind so many others: itself, or of a group its own."""
+    if op["name"] != GROUP:
+        return [{"op": op["name"], "inputs": list(given)}]
+
+    def outer(x: Mapping[str, int]) -> Any:
+        return given[x["input"]] if "input" in x else {"part": x["part"] + before} if "part" in x else x
+
+    return [{"op": part["op"], "inputs": [outer(x) for x in part["inputs"]]} for part in op["parts"]]
+
+
 class _Grouping:
     """The making of one group."""
 
@@ -125,6 +136,7 @@ class _Grouping:
         ops = [self.graph["ops"][self.nodes["op"][node]] for node in self.inside]
         elementwise = all(op["elementwise"] or op["stops"] for op in ops)
         row = {"name": GROUP, "elementwise": elementwise, "stops": False, "pattern": patterns(GROUP)}
+        row["parts"] = self._parts()
         at, inputs = self.number[self.output], ", ".join(self.nodes["label"][node] for node in self.inputs)
         nodes["caption"][at], nodes["formula"][at] = self.name, f"{self.name}({inputs})"
         nodes["op"][at] = len(self.graph["ops"])
@@ -138,8 +150,43 @@ class _Grouping:
         return {
             **self.graph,
             **{"count": len(self.kept), "output": self.number[self.graph["output"]]},
-            **{"nodes": nodes, "edges": edges, "ops": [*self.graph["ops"], row]},
+            **{"nodes": nodes, "edges": edges, "ops": [*self.graph["ops"], row], "constants": self._constants()},
         }
+
+    def _constants(self) -> dict[str, list[Any]]:
+        """The constants of the gates that stay; those of the group are in its parts."""
+        columns = self.graph["constants"]
+        kept = [place for place, node in enumerate(columns["node"]) if node not in self.inside]
+        chosen = {name: [column[place] for place in kept] for name, column in columns.items()}
+        return chosen | {"node": [self.number[node] for node in chosen["node"]]}
+
+    def _parts(self) -> list[dict[str, Any]] | None:
+        """What each gate computes of what; gates that are groups are taken apart. None where an array is a constant."""
+        given = self._given()
+        parts: list[dict[str, Any]] = []
+        place: dict[int, int] = {}
+        for node in sorted(self.inside):
+            own = [given[node].get(position) for position in range(max(given[node], default=-1) + 1)]
+            own = [{"part": place[x["node"]]} if x and "node" in x else x for x in own]
+            op = self.graph["ops"][self.nodes["op"][node]]
+            if None in own or (op["name"] == GROUP and op["parts"] is None):
+                return None
+            parts += _spliced(op, own, len(parts))
+            place[node] = len(parts) - 1
+        return parts
+
+    def _given(self) -> dict[int, dict[int, dict[str, Any]]]:
+        """For every gate what it is given by position: an input of the group, another gate, or a constant."""
+        given: dict[int, dict[int, dict[str, Any]]] = {node: {} for node in self.inside}
+        for (source, target), position in zip(self.pairs, self.edges["position"], strict=True):
+            if target in self.inside:
+                inner = source in self.inside
+                given[target][position] = {"node": source} if inner else {"input": self.inputs.index(source)}
+        constants = self.graph["constants"]
+        for node, position, value in zip(*(constants[name] for name in ("node", "position", "value")), strict=True):
+            if node in self.inside:
+                given[node][position] = {"constant": value}
+        return given
 
     def _column(self, column: Sequence[Any], own: Iterable[Any]) -> list[Any]:
         """A column of the edges with the group's own entries in their place."""

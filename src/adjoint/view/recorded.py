@@ -7,7 +7,7 @@ A gradient that is not there has one of three reasons, which are never drawn ali
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -19,6 +19,10 @@ from adjoint.tensor import DROPPED, PENDING, Array, Tensor, as_array, value_of
 from adjoint.view.arrays import INLINE, written
 from adjoint.view.columns import STOPPING, Columns
 from adjoint.vocabulary import ARRAYS
+
+#: Position of an input, its local gradient, and what it gets back; None where there is none.
+Flow = tuple[int, Any, Any]
+_ONE: Final = np.float64(1.0)
 
 
 def trace_of(graph: Graph, columns: Columns, detail: str) -> dict[str, Any] | None:
@@ -55,7 +59,7 @@ def _states(graph: Graph, gradients: list[Any]) -> list[str]:
 
 def _state(t: Tensor, g: Any, stopped: bool, kept: bool) -> str:
     if g is not None:
-        return "zero" if not np.any(g) else "value"
+        return "value" if (g if type(g) is float else np.any(g)) else "zero"
     if not t.active:
         return "stopped" if stopped else "none"
     if t._grad is DROPPED or not kept:
@@ -72,15 +76,36 @@ def _flows(graph: Graph, columns: Columns, detail: str) -> tuple[list[Any], list
         for place, t in enumerate(graph.nodes):
             if t._rule.op is None or not (detail == "full" or _is_small(t)):
                 continue
-            if _gradient(t) is None:
-                for position, local in _locals(t):
-                    locals_[where[place, position]] = written(local, detail)
-                continue
-            for edge in edges_of(t):
-                index = where[place, edge.position]
-                contributions[index] = written(edge.product, detail)
-                locals_[index] = None if edge.local is None else written(edge.local, detail)
+            for position, local, product in _numbers(t) if _is_of_numbers(t) else _arrays(t):
+                index = where[place, position]
+                contributions[index] = None if product is None else written(product, detail)
+                locals_[index] = None if local is None else written(local, detail)
     return contributions, locals_
+
+
+def _arrays(t: Tensor) -> Iterator[Flow]:
+    """What flows back through a gate; without a gradient, the local gradients of an elementwise one."""
+    if _gradient(t) is None:
+        yield from ((position, local, None) for position, local in _locals(t))
+    else:
+        yield from ((edge.position, edge.local, edge.product) for edge in edges_of(t))
+
+
+def _is_of_numbers(t: Tensor) -> bool:
+    """Whether an elementwise gate has only Python floats, which need no shape: the bulk of a large scalar graph."""
+    return type(t._value) is float and op_of(t).scalar and all(type(value_of(x)) is float for x in t._inputs)
+
+
+def _numbers(t: Tensor) -> Iterator[Flow]:
+    """The same of a gate of numbers."""
+    op, active, g = op_of(t), t._rule.active, _gradient(t)
+    out, xs = ieee(t._value), [ieee(value_of(x)) for x in t._inputs]
+    for position, is_active in enumerate(active):
+        if not is_active:
+            continue
+        local = op.pull(ARRAYS, position, active, _ONE, out, xs, t._params)
+        product = None if g is None else op.pull(ARRAYS, position, active, ieee(g), out, xs, t._params)
+        yield position, None if local is None else float(local), None if product is None else float(product)
 
 
 def _locals(t: Tensor) -> Iterator[tuple[int, Array]]:

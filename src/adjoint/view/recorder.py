@@ -1,7 +1,7 @@
 """Recorder: writes what a training looks like to a run log, as a callback of `train.fit` or step by step.
 
 Concepts here: the `Recorder`, and the plane, the two features of two-dimensional data with a grid over them, on which
-the decision boundary is drawn.
+the decision boundary is drawn, or the surface of a regression.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Plane:
     ----------
     names : names of the two features
     points : array of shape (n, 2)
-    labels : class numbers, shape (n,)
+    labels : class numbers, or real targets, shape (n,)
     encode : function from points of shape (m, 2) to rows that the network takes
     """
 
@@ -48,7 +48,9 @@ class Plane:
         room = np.where(high > low, (high - low) * MARGIN, 1.0)
         self.low, self.high = low - room, high + room
         shown = slice(None, None, max(1, -(-len(points) // MOST_POINTS)))
-        self.points = [[*map(float, p), int(label)] for p, label in zip(points[shown], labels[shown], strict=True)]
+        self.is_real = labels.dtype.kind == "f"
+        targets = labels.reshape(len(points))[shown].tolist()
+        self.points = [[*map(float, p), target] for p, target in zip(points[shown], targets, strict=True)]
         across, up = (np.linspace(self.low[i], self.high[i], GRID) for i in (0, 1))
         self.rows = encode(np.stack([np.tile(across, GRID), np.repeat(up, GRID)], axis=1))
 
@@ -56,6 +58,16 @@ class Plane:
         """The entry `plane` of a run."""
         low, high = ([float(each) for each in side] for side in (self.low, self.high))
         return {"names": list(self.names), "low": low, "high": high, "size": GRID, "points": self.points}
+
+    def record(self, net: Module, step: int) -> dict[str, Any]:
+        """What the network makes of the plane: the boundary between classes, or a surface of real numbers."""
+        return self.surface(net, step) if self.is_real else self.boundary(net, step)
+
+    def surface(self, net: Module, step: int) -> dict[str, Any]:
+        """The record of the network's one output over the grid."""
+        with np.errstate(all="ignore"):
+            values = predict(net, self.rows, batch_size=len(self.rows)).reshape(-1).astype("<f4")
+        return {"kind": "surface", "step": step, "values": base64.b64encode(values.tobytes()).decode("ascii")}
 
     def boundary(self, net: Module, step: int) -> dict[str, Any]:
         """The record of which class wins where, and how surely."""
@@ -205,7 +217,7 @@ class Recorder:
         for finding in self.findings.of(look):
             self.log.write(finding)
         if self.plane is not None:
-            self.log.write(self.plane.boundary(self.probe.net, look.step))
+            self.log.write(self.plane.record(self.probe.net, look.step))
         if look.step >= self.next_weights:
             self.write_weights()
         return look

@@ -9,13 +9,14 @@ the offset goes on from there. Identical trainings give the same bytes: no clock
 written. Numbers that are not finite are strings, as in the graph document.
 
     run        the first record: title, layers (path and type), classes, about (settings), plane (None, or the two
-               features of the data with their range and the points, for the decision boundary), network (None, or the
+               features of the data with their range and the points, for boundary and surface), network (None, or the
                description from which whoever wrote it can make the network anew, with some rows as sample)
     steps      losses of the steps from `first` on, and the learning rate after them
     epoch      figures of a complete epoch
     strips     per layer: norm of the gradient, update / weight, mean and spread of the activations, shares of dead
                and of saturated units, count of what is not finite; None where a layer has no such thing
     boundary   class and its probability on a grid over the plane, a byte each, in base64, rows from low to high
+    surface    the output of a regression on that grid: float32, little-endian, in base64
     weights    parameters after a step by path, bytes in base64; of some steps, ever farther apart
     finding    what is wrong with a layer (−1: with the whole), said once when it begins
     end        why the training ended
@@ -137,6 +138,7 @@ KINDS: Final[Mapping[str, Mapping[str, Callable[[Any], bool]]]] = {
     "epoch": {"epoch": _is_count, "step": _is_count, "figures": _is_figures},
     "strips": {"step": _is_count, **dict.fromkeys(STRIPS, _is_entries)},
     "boundary": {"step": _is_count, "winner": _is_text, "share": _is_text},
+    "surface": {"step": _is_count, "values": _is_text},
     "weights": {"step": _is_count, "arrays": lambda value: type(value) is dict and all(map(_is_text, value.values()))},
     "finding": {"step": _is_count, "layer": _is_layer, "what": _is_text, "text": _is_text},
     "end": {"step": _is_count, "reason": _is_text},

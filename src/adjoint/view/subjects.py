@@ -1,4 +1,7 @@
-"""What can be looked at: a Graph, a Tensor, a run of a graph, a module with a sample, a function with arguments."""
+"""What can be looked at: a Graph, a Tensor, a run of a graph, a module with a sample, a function with arguments.
+
+A compiled function shows what it was compiled to, not what it was written as.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from adjoint.compiler.compiled import Compiled
 from adjoint.errors import GradientError
 from adjoint.graph import Graph, Trace
 from adjoint.leaves import constant, tensor
@@ -17,13 +21,20 @@ from adjoint.tensor import Tensor
 
 
 def graph_of(subject: Any, *args: Any) -> Graph:
-    """The graph of anything that has one; a module or function is run on the arguments, to record it."""
+    """The graph of anything that has one; a module or function is run on the arguments, to record it.
+
+    A compiled function is called on the arguments, if there are any, and has the graph of its program.
+    """
     if isinstance(subject, Graph):
         return subject
     if isinstance(subject, Trace):
         return Graph(subject.output)
     if isinstance(subject, Tensor):
         return Graph(subject)
+    if isinstance(subject, Compiled):
+        if args:
+            subject(*args)
+        return subject.graph()
     if isinstance(subject, Module):
         return _recorded(subject, subject.forward, args, constant)
     if callable(subject):

@@ -1,12 +1,13 @@
 /**
  * The picture at the reader's moment: what is known is written, what is ready has a dashed ring.
  *
- * A box is drawn again only when something about it has changed: a step of a large picture touches a few of them.
+ * A box is drawn again only when something about it has changed: a step of a large picture touches a few of them. One
+ * that is only elsewhere is moved as it is.
  */
 
 import { Component } from "preact";
 import type { Link } from "../layout/layout";
-import type { Picture } from "../picture/picture";
+import type { Part, Picture } from "../picture/picture";
 import type { Store } from "../store";
 import { tokens } from "../tokens";
 import { sentence } from "../words";
@@ -37,8 +38,9 @@ export function Drawing({ store, onPress, onOpen, mark }: DrawingProps) {
         <Box
           key={`${part.box.kind} ${part.box.node}${part.box.kind === "stub" ? ` ${box}` : ""}`}
           store={store}
-          drawn={drawn}
+          part={part}
           box={box}
+          {...spot(drawn, box)}
           language={store.language.value}
           mark={mark?.(box) ?? ""}
           hasValue={now.hasValue(box)}
@@ -57,9 +59,11 @@ export function Drawing({ store, onPress, onOpen, mark }: DrawingProps) {
   );
 }
 
-/** Whether any of the properties is another, but for functions, which are made anew at each drawing. */
-function differs<Props extends object>(old: Props, next: Props): boolean {
-  return (Object.keys(next) as (keyof Props)[]).some((name) => typeof next[name] !== "function" && old[name] !== next[name]);
+/** Whether any of the properties is another, but for functions, which are made anew at each drawing, and for some. */
+function differs<Props extends object>(old: Props, next: Props, but: readonly (keyof Props)[] = []): boolean {
+  return (Object.keys(next) as (keyof Props)[]).some(
+    (name) => typeof next[name] !== "function" && old[name] !== next[name] && !but.includes(name),
+  );
 }
 
 class Wires extends Component<{ drawn: Picture }> {
@@ -82,8 +86,11 @@ class Wires extends Component<{ drawn: Picture }> {
 
 interface BoxProps {
   store: Store;
-  drawn: Picture;
+  part: Part;
+  /** Its place among the boxes of the picture, and where it stands. */
   box: number;
+  x: number;
+  y: number;
   language: string;
   mark: string;
   hasValue: boolean;
@@ -105,9 +112,24 @@ class Box extends Component<BoxProps> {
   }
 
   override render(props: BoxProps) {
-    const { store, drawn, box } = props;
-    const part = drawn.parts[box];
-    const at = spot(drawn, box);
+    return (
+      <g class="place" transform={`translate(${props.x} ${props.y})`}>
+        <Content {...props} />
+      </g>
+    );
+  }
+}
+
+const HERE: Spot = { x: 0, y: 0 };
+
+/** A box with its labels, around the point in which its wires meet. */
+class Content extends Component<BoxProps> {
+  override shouldComponentUpdate(next: BoxProps): boolean {
+    return differs(this.props, next, ["box", "x", "y"]);
+  }
+
+  override render(props: BoxProps) {
+    const { store, part, box } = props;
     const isStub = part.box.kind === "stub";
     const kinds = [
       ...["part", props.mark, props.isSelected ? "selected" : "", props.isFound ? "found" : ""],
@@ -115,24 +137,29 @@ class Box extends Component<BoxProps> {
     ];
     return (
       <g
-        id={`box-${box}`}
+        id={isStub ? undefined : idOf(part)}
         class={kinds.filter(Boolean).join(" ")}
         role={SYMBOL}
         aria-roledescription={store.t(ROLES[part.box.kind])}
         aria-label={isStub ? undefined : sentence(store, box, props)}
         aria-hidden={isStub}
         data-node={part.box.node}
-        onPointerDown={(event) => this.props.onPress?.(event, box)}
-        onDblClick={() => this.props.onOpen?.(box)}
+        onPointerDown={(event) => this.props.onPress?.(event, this.props.box)}
+        onDblClick={() => this.props.onOpen?.(this.props.box)}
       >
-        {props.isCurrent && <Ring part={part} {...at} kind="current" />}
-        {props.isReady && <Ring part={part} {...at} kind="ready" />}
-        {props.isSelected && !props.isCurrent && <Ring part={part} {...at} kind="chosen" />}
-        <Body part={part} {...at} />
+        {props.isCurrent && <Ring part={part} {...HERE} kind="current" />}
+        {props.isReady && <Ring part={part} {...HERE} kind="ready" />}
+        {props.isSelected && !props.isCurrent && <Ring part={part} {...HERE} kind="chosen" />}
+        <Body part={part} {...HERE} />
         <Labels {...props} />
       </g>
     );
   }
+}
+
+/** What the element of a box is called; boxes that open and fold elsewhere do not change it. */
+export function idOf({ box }: Part): string {
+  return `box-${box.kind}-${box.node}`;
 }
 
 interface Spot {
@@ -146,9 +173,8 @@ export function spot(drawn: Picture, box: number): Spot {
 }
 
 /** Everything that is written beside a box: its name, value and gradient, and what comes back along its arms. */
-function Labels({ drawn, box, hasValue, hasGradient, hasTerms }: BoxProps) {
-  const part = drawn.parts[box];
-  const { x, y } = spot(drawn, box);
+function Labels({ part, hasValue, hasGradient, hasTerms }: BoxProps) {
+  const { x, y } = HERE;
   const at = x - part.half - part.gather - part.zone + label.clear;
   return (
     <>

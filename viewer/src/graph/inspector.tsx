@@ -12,7 +12,9 @@ import type { Store } from "../store";
 import type { Key } from "../strings";
 import { clean, grouped } from "../tokens";
 import { formulaOf, labelOf } from "../words";
-import { foldUp, neighbours, open, select } from "./moves";
+import { History } from "./history";
+import { Links } from "./links";
+import { foldUp, neighbours, open } from "./moves";
 import { Quiz } from "./quiz";
 import { Chart } from "./shapes";
 
@@ -42,7 +44,7 @@ function Details({ store, node }: { store: Store; node: number }) {
     <>
       <h2>{labelOf(store, node)}</h2>
       {formula && <p class="formula">{formula}</p>}
-      <Folds store={store} node={node} />
+      <Folds store={store} />
       <Numbers store={store} node={node} what="value" />
       <Numbers store={store} node={node} what="gradient" />
       {formula && <Locals store={store} node={node} />}
@@ -74,12 +76,14 @@ function Details({ store, node }: { store: Store; node: number }) {
           </Line>
         )}
       </dl>
+      <History store={store} node={node} />
     </>
   );
 }
 
 /** Opening a folded box, and folding the module around a node. */
-function Folds({ store, node }: { store: Store; node: number }) {
+export function Folds({ store }: { store: Store }) {
+  const node = store.node.value;
   const box = store.owner.value[node];
   const isFolded = store.picture.value.parts[box]?.box.kind === "fold";
   const canFold = store.document.value.graph.nodes.module[node] >= 0 || (store.settings.value.open ?? []).length > 0;
@@ -97,21 +101,6 @@ function Line({ title, children }: { title: string; children: ComponentChildren 
       <dt>{title}</dt>
       <dd>{children}</dd>
     </div>
-  );
-}
-
-const MOST_LINKS = 12;
-
-function Links({ store, nodes }: { store: Store; nodes: readonly number[] }) {
-  return (
-    <>
-      {nodes.slice(0, MOST_LINKS).map((node) => (
-        <button class="link" onClick={() => select(store, node)}>
-          {labelOf(store, node)}
-        </button>
-      ))}
-      {nodes.length > MOST_LINKS && ` … ${grouped(nodes.length)}`}
-    </>
   );
 }
 

@@ -141,10 +141,13 @@ function Panel({ store }: { store: Store }) {
   );
 }
 
+const MOST_USES = 40;
+
 /** Of a leaf, what comes back to it from each of its uses. */
 function Leaf({ store, node }: { store: Store; node: number }) {
   const { graph } = store.document.value;
-  const gates = [...new Set(wiring(graph).leaving[node].map((edge) => graph.edges.target[edge]))];
+  const uses = wiring(graph).leaving[node].slice(0, MOST_USES);
+  const gates = [...new Set(uses.map((edge) => graph.edges.target[edge]))];
   const name = `∂${labelOf(store, graph.output)}/∂${labelOf(store, node)}`;
   return (
     <div class="callout">
@@ -208,12 +211,15 @@ function Backward({ store, said }: { store: Store; said: Callout }) {
   );
 }
 
-/** Of a value that is used more than once, once all has come back: the terms that are added. */
+const MOST_TERMS = 8;
+
+/** Of a value that is used more than once, once all has come back: the terms that are added, or the first of many. */
 function sum(store: Store, node: number): string {
-  const { leaving } = wiring(store.document.value.graph);
+  const uses = wiring(store.document.value.graph).leaving[node];
   const { figures } = store.picture.value;
   const box = store.owner.value[node];
-  const terms = leaving[node].map((edge) => spoken(figures.term(edge))).filter(Boolean);
-  if (leaving[node].length < 2 || !store.moment.value.hasGradient(box) || store.isHidden(node, "gradient")) return "";
-  return store.t("branchSum", labelOf(store, node), leaving[node].length, terms.join(" + ").replaceAll("+ -", "− "));
+  if (uses.length < 2 || !store.moment.value.hasGradient(box) || store.isHidden(node, "gradient")) return "";
+  const terms = uses.slice(0, MOST_TERMS).map((edge) => spoken(figures.term(edge))).filter(Boolean);
+  if (uses.length > MOST_TERMS) terms.push("…");
+  return store.t("branchSum", labelOf(store, node), uses.length, terms.join(" + ").replaceAll("+ -", "− "));
 }

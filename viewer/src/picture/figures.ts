@@ -41,10 +41,10 @@ export class Figures {
     return this.blank.size > 0 && this.blank.has(`${node} ${what}`);
   }
 
-  /** The value of a node; of one that was recorded without data, its shape. */
+  /** The value of a node; of one that was recorded without data, its dtype and shape. */
   value(node: number): Figure {
-    const shape = this.graph.nodes.shape[node];
-    if (!this.trace) return { lines: shape.length ? [shapeText(shape)] : [] };
+    const { shape, dtype } = this.graph.nodes;
+    if (!this.trace) return { lines: [`${dtype[node]}[${shape[node].join(", ")}]`] };
     if (this.isBlank(node, "value")) return { lines: [BLANK] };
     return this.figure(this.trace.values[node], node);
   }

@@ -65,11 +65,12 @@ class Span {
 /** What depends on a graph alone and is asked for at every change of what is open. */
 interface Known {
   spans: Span;
+  leaves: number[];
   weight: number[];
   /** What each span shows when it is opened, by budget. */
   insides: Map<number, Map<Span, Item[]>>;
-  /** Edges by target, then by position. */
-  byTarget: number[];
+  /** Edges by target, then by position: their numbers, and their columns in this order. */
+  edges: Record<"edge" | "source" | "target" | "position", Int32Array>;
   /** A number above all positions. */
   positions: number;
 }
@@ -80,10 +81,13 @@ function knownOf(graph: Graph): Known {
   const held = known.get(graph);
   if (held) return held;
   const { source, target, position } = graph.edges;
-  const byTarget = source.map((_, edge) => edge);
-  byTarget.sort((a, b) => target[a] - target[b] || position[a] - position[b] || source[a] - source[b]);
+  const edge = Int32Array.from(source, (_, each) => each);
+  edge.sort((a, b) => target[a] - target[b] || position[a] - position[b] || source[a] - source[b]);
+  const sorted = (column: readonly number[]) => edge.map((each) => column[each]);
+  const edges = { edge, source: sorted(source), target: sorted(target), position: sorted(position) };
   const positions = position.reduce((most, each) => Math.max(most, each), 0) + 2;
-  const made = { spans: spans(graph), weight: weights(graph), insides: new Map(), byTarget, positions };
+  const leaves = graph.nodes.kind.flatMap((kind, node) => (kind === "op" ? [] : [node]));
+  const made = { spans: spans(graph), leaves, weight: weights(graph), insides: new Map(), edges, positions };
   known.set(graph, made);
   return made;
 }
@@ -326,8 +330,7 @@ export function boxesOf(document: GraphDocument, view: ViewSettings = document.v
   const users = onlyUsers(graph, owner);
   const inside = new Map<number, number[]>();
   const leaves: Box[] = [];
-  graph.nodes.kind.forEach((kind, node) => {
-    if (kind === "op") return;
+  for (const node of knownOf(graph).leaves) {
     const only = users[node];
     if (only >= 0 && ops[only].kind === "fold" && belongs(graph, node, ops[only])) {
       const held = inside.get(only);
@@ -336,7 +339,7 @@ export function boxesOf(document: GraphDocument, view: ViewSettings = document.v
     } else {
       leaves.push({ kind: "leaf", node, members: [node], key: "", title: "", about: "", repeats: 1 });
     }
-  });
+  }
   const filled = ops.map((each, index) => {
     const own = inside.get(index);
     return own ? { ...each, members: own.concat(each.members) } : each;
@@ -349,12 +352,13 @@ export function boxesOf(document: GraphDocument, view: ViewSettings = document.v
 const SEVERAL = -2;
 
 /** For every node the box that alone uses it; below 0 where none does, or several. */
-function onlyUsers(graph: Graph, owner: readonly number[]): number[] {
-  const users = new Array<number>(graph.count).fill(-1);
-  const { source, target } = graph.edges;
-  for (let edge = 0; edge < source.length; edge++) {
-    const [held, user] = [users[source[edge]], owner[target[edge]]];
-    users[source[edge]] = held === -1 || held === user ? user : SEVERAL;
+function onlyUsers(graph: Graph, owner: Int32Array): Int32Array {
+  const users = new Int32Array(graph.count).fill(-1);
+  const { source, target } = knownOf(graph).edges;
+  for (let at = 0; at < source.length; at++) {
+    const held = users[source[at]];
+    const user = owner[target[at]];
+    users[source[at]] = held === -1 || held === user ? user : SEVERAL;
   }
   return users;
 }
@@ -375,8 +379,8 @@ function box(item: Item): Box {
 }
 
 /** For every node the place of the box that shows it. */
-export function owners(boxes: readonly Box[], count: number): number[] {
-  const owner = new Array<number>(count).fill(-1);
+export function owners(boxes: readonly Box[], count: number): Int32Array {
+  const owner = new Int32Array(count).fill(-1);
   boxes.forEach((each, index) => {
     if (each.kind !== "stub") for (const node of each.members) owner[node] = index;
   });
@@ -386,17 +390,18 @@ export function owners(boxes: readonly Box[], count: number): number[] {
 /** Wires between boxes; all between the same two are one where one of them is folded. */
 function arrows(graph: Graph, boxes: readonly Box[]): Arrow[] {
   const owner = owners(boxes, graph.count);
-  const { source, target, position } = graph.edges;
-  const { byTarget, positions } = knownOf(graph);
+  const { edges, positions } = knownOf(graph);
+  const isGate = boxes.map((each) => each.kind === "gate");
   const found = new Map<number, Arrow>();
-  for (const edge of byTarget) {
-    const [from, to] = [owner[source[edge]], owner[target[edge]]];
+  for (let at = 0; at < edges.edge.length; at++) {
+    const from = owner[edges.source[at]];
+    const to = owner[edges.target[at]];
     if (from === to) continue;
-    const place = boxes[to].kind === "gate" ? position[edge] + 1 : 0;
+    const place = isGate[to] ? edges.position[at] + 1 : 0;
     const key = (from * boxes.length + to) * positions + place;
     const held = found.get(key);
     if (held) held.edge = -1;
-    else found.set(key, { source: from, target: to, port: 0, edge });
+    else found.set(key, { source: from, target: to, port: 0, edge: edges.edge[at] });
   }
   const ports = new Array<number>(boxes.length).fill(0);
   return [...found.values()].map((arrow) => ({ ...arrow, port: ports[arrow.target]++ }));

@@ -56,6 +56,28 @@ export interface Picture {
 }
 
 const BLANK: Figure = { lines: [] };
+const signatures = new WeakMap<Part, string>();
+
+/** What is seen of a part and said of it, as a text. */
+function signature(part: Part): string {
+  const known = signatures.get(part);
+  if (known !== undefined) return known;
+  const made = JSON.stringify({ ...part, box: { ...part.box, members: part.box.members.length } });
+  signatures.set(part, made);
+  return made;
+}
+
+/** A picture with the parts of an earlier one of the same graph where they are alike: what draws them may skip those. */
+export function keeping(old: Picture | undefined, made: Picture): Picture {
+  if (old?.figures.graph !== made.figures.graph) return made;
+  const name = ({ box }: Part) => `${box.kind} ${box.node}`;
+  const known = new Map(old.parts.map((part) => [name(part), part]));
+  const parts = made.parts.map((part) => {
+    const before = known.get(name(part));
+    return before && signature(before) === signature(part) ? before : part;
+  });
+  return { ...made, parts };
+}
 
 /** The picture of what a document shows. */
 export function picture(

@@ -42,15 +42,22 @@ export function BoundaryMap({ store, run, step }: Props) {
         ))}
       </figcaption>
       <canvas ref={canvas} width={SIDE} height={SIDE} role="img" aria-label={inWords(store, plane, boundary, classes)} />
-      <div class="axes muted">
-        <span>
-          {clean(plane.names[0])} → {brief(plane.low[0])} … {brief(plane.high[0])}
-        </span>
-        <span>
-          {clean(plane.names[1])} ↑ {brief(plane.low[1])} … {brief(plane.high[1])}
-        </span>
-      </div>
+      <Axes plane={plane} />
     </figure>
+  );
+}
+
+/** What the axes of a plane are called, and how far they reach. */
+export function Axes({ plane: { names, low, high } }: { plane: Plane }) {
+  return (
+    <div class="axes muted">
+      <span>
+        {clean(names[0])} → {brief(low[0])} … {brief(high[0])}
+      </span>
+      <span>
+        {clean(names[1])} ↑ {brief(low[1])} … {brief(high[1])}
+      </span>
+    </div>
   );
 }
 

@@ -1,5 +1,5 @@
 /**
- * Colours of the strips and of the decision boundary.
+ * Colours of the strips, of the decision boundary, and of a surface over the plane.
  *
  * A strip's number becomes a place from −1 to 1 on the palette of heat maps: 0 is unremarkable, both ends are extremes.
  * What cannot be placed (not finite) is told apart by the drawing.
@@ -43,11 +43,10 @@ export function colour(at: number, isDark: boolean): string {
   return `rgb(${mixed.join(" ")})`;
 }
 
-/** Classes by colour, apart under every common colour deficiency (M. Okabe and K. Ito, "Color universal design"). */
-const CLASSES = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C7A00", "#7A8490"];
-
+/** The colour of a class; with more classes than colours they come again. */
 export function classColour(label: number): [number, number, number] {
-  return channels(CLASSES[label % CLASSES.length]);
+  const { colours } = tokens.classes;
+  return channels(colours[label % colours.length]);
 }
 
 function channels(hex: string): [number, number, number] {

@@ -44,6 +44,12 @@ export interface Boundary {
   share: Uint8Array;
 }
 
+/** What a regression gives over the plane. */
+export interface Surface {
+  step: number;
+  values: Float32Array;
+}
+
 export interface Finding {
   step: number;
   layer: number;
@@ -68,6 +74,7 @@ export class Run {
   readonly epochs: Epoch[] = [];
   readonly looks: Look[] = [];
   readonly boundaries: Boundary[] = [];
+  readonly surfaces: Surface[] = [];
   readonly findings: Finding[] = [];
   end: { step: number; reason: string } | null = null;
 
@@ -93,6 +100,9 @@ export class Run {
       case "boundary":
         this.boundaries.push(boundaryOf(record));
         break;
+      case "surface":
+        this.surfaces.push(surfaceOf(record));
+        break;
       case "finding":
         this.findings.push(record as unknown as Finding);
         break;
@@ -108,8 +118,24 @@ export class Run {
 
   /** The last boundary up to a step. */
   boundaryAt(step: number): Boundary | undefined {
-    return this.boundaries.findLast((each) => each.step <= step) ?? this.boundaries[0];
+    return lastUpTo(this.boundaries, step);
   }
+
+  /** The last surface up to a step. */
+  surfaceAt(step: number): Surface | undefined {
+    return lastUpTo(this.surfaces, step);
+  }
+}
+
+function lastUpTo<Record extends { step: number }>(records: readonly Record[], step: number): Record | undefined {
+  return records.findLast((each) => each.step <= step) ?? records[0];
+}
+
+function surfaceOf(record: Parsed): Surface {
+  const { buffer } = bytes(record.values as string);
+  const view = new DataView(buffer);
+  const values = Float32Array.from({ length: buffer.byteLength / 4 }, (_, at) => view.getFloat32(4 * at, true));
+  return { step: record.step as number, values };
 }
 
 function lookOf(record: Parsed): Look {
@@ -132,6 +158,6 @@ function boundaryOf(record: Parsed): Boundary {
   return { step: record.step as number, winner: bytes(record.winner as string), share: bytes(record.share as string) };
 }
 
-function bytes(text: string): Uint8Array {
+function bytes(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 }

@@ -24,6 +24,11 @@ export function studioOf(store: Store): Studio {
   return made;
 }
 
+/** The studio of a viewer, if it has been asked for. */
+export function followed(store: Store): Studio | undefined {
+  return studios.get(store);
+}
+
 export class Studio {
   readonly server: Server | undefined;
   readonly about: Signal<Overview | null> = signal(null);

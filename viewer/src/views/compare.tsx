@@ -1,12 +1,15 @@
 /** Two documents on one layout; and, of a circuit of numbers, the gradient beside the slope that the page measures. */
 
-import { useMemo } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import type { Compared, Status } from "../compare";
 import { compared } from "../compare";
-import type { Graph, GraphDocument } from "../document";
+import type { Entry, Graph, GraphDocument } from "../document";
+import { current, wiring } from "../document";
 import { Drawing } from "../graph/drawing";
-import { select } from "../graph/moves";
+import { Folds } from "../graph/inspector";
+import { open, select } from "../graph/moves";
+import { press } from "../keys";
 import { number } from "../picture/digits";
 import { Figures } from "../picture/figures";
 import type { Store } from "../store";
@@ -25,7 +28,7 @@ export function CompareView({ store }: ViewProps) {
     try {
       const made = JSON.parse(await file.text()) as GraphDocument;
       if (made.format !== "adjoint-graph") throw new Error(file.name);
-      [store.other.value, wrong.value] = [made, ""];
+      [store.other.value, wrong.value] = [current(made), ""];
     } catch (error) {
       wrong.value = store.t("failed", (error as Error).message);
     }
@@ -49,14 +52,17 @@ function Difference({ store, other }: { store: Store; other: GraphDocument }) {
   const made = useMemo(() => compared(left, other), [left, other]);
   const union = useMemo(() => createStore(made.document, { language: store.language.value }), [made]);
   union.language.value = store.language.value;
+  useEffect(() => union.said.subscribe((said) => said && (store.said.value = said)), [union]);
+  const frame = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    const selected = frame.current?.querySelector(".part.selected");
+    selected?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [union.node.value, union.picture.value]);
   const { layout, parts } = union.picture.value;
   const mark = (box: number) => {
     const found = new Set(parts[box].box.members.map((node) => made.status[node]));
     if (found.size > 1) return MARKS.changed;
     return MARKS[[...found][0] ?? "same"];
-  };
-  const press = (box: number) => {
-    union.node.value = parts[box].box.node;
   };
   const count = (status: Status) => made.status.filter((each) => each === status).length;
   return (
@@ -68,12 +74,32 @@ function Difference({ store, other }: { store: Store; other: GraphDocument }) {
           </li>
         ))}
       </ul>
-      <svg width={layout.width} height={layout.height} role="img" aria-label={t("compare")}>
-        <Drawing store={union} mark={mark} onPress={(_, box) => press(box)} />
-      </svg>
+      <Folds store={union} />
+      <div class="wide" ref={frame}>
+        <svg
+          width={layout.width}
+          height={layout.height}
+          role={DOCUMENT}
+          tabindex={0}
+          aria-label={t("compare")}
+          onKeyDown={(event) => onKey(union, event)}
+        >
+          <Drawing store={union} mark={mark} onPress={(_, box) => select(union, parts[box].box.node)} onOpen={(box) => open(union, box)} />
+        </svg>
+      </div>
       <Rows store={store} made={made} left={left} right={other} />
     </>
   );
+}
+
+const DOCUMENT = "graphics-document" as "img"; // of ARIA's graphics module, which the types lack
+const KEYS = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Enter", "Backspace"];
+
+/** The keys that walk through a graph, open and fold, work in this one, too. */
+function onKey(union: Store, event: KeyboardEvent): void {
+  if (!KEYS.includes(event.key) || !press(union, event, null)) return;
+  event.preventDefault();
+  event.stopPropagation();
 }
 
 interface RowsProps {
@@ -127,12 +153,14 @@ function leadingToStop(graph: Graph): ReadonlySet<number> {
   const found = new Set<number>();
   for (let edge = graph.edges.source.length - 1; edge >= 0; edge--) {
     const [source, target] = [graph.edges.source[edge], graph.edges.target[edge]];
-    if (graph.ops[graph.nodes.op[target]].stops || found.has(target)) found.add(source);
+    const { stops, parts } = graph.ops[graph.nodes.op[target]];
+    const holdsStop = parts?.some((part) => part.op === "stop_gradient");
+    if (stops || holdsStop || found.has(target)) found.add(source);
   }
   return found;
 }
 
-/** Analytic against numeric gradient, wire by wire. */
+/** Analytic against numeric gradient, wire by wire, at a branch also arm by arm. */
 function Slopes({ store }: { store: Store }) {
   const { t } = store;
   const circuit = store.circuit.value;
@@ -140,13 +168,18 @@ function Slopes({ store }: { store: Store }) {
   if (!circuit || !trace || store.asks.value) return <p class="muted">{t("numericNone")}</p>;
   const { graph } = store.document.value;
   const stops = leadingToStop(graph);
-  const rows = graph.nodes.kind.flatMap((_, node) => {
-    const analytic = trace.gradients[node];
+  const row = (node: number, analytic: Entry, place: { node: number } | { edge: number }) => {
     if (typeof analytic !== "number") return [];
-    const numeric = circuit.slope(store.edits.value, node);
+    const numeric = circuit.slope(store.edits.value, place);
     const size = Math.max(Math.abs(analytic), Math.abs(numeric));
-    return [{ node, analytic, numeric, error: size ? Math.abs(analytic - numeric) / size : 0 }];
-  });
+    const stopped = stops.has("edge" in place ? graph.edges.target[place.edge] : node);
+    return [{ node, place, analytic, numeric, stopped, error: size ? Math.abs(analytic - numeric) / size : 0 }];
+  };
+  const { leaving } = wiring(graph);
+  const rows = graph.nodes.kind.flatMap((_, node) => [
+    ...row(node, trace.gradients[node], { node }),
+    ...(leaving[node].length > 1 ? leaving[node].flatMap((edge) => row(node, trace.contributions[edge], { edge })) : []),
+  ]);
   return (
     <section>
       <h2>{t("numericTitle")}</h2>
@@ -160,16 +193,17 @@ function Slopes({ store }: { store: Store }) {
           </tr>
         </thead>
         <tbody>
-          {rows.map((row) => (
+          {rows.map(({ node, place, analytic, numeric, stopped, error }) => (
             <tr>
               <th scope="row">
-                <button class="link" onClick={() => select(store, row.node)}>
-                  {labelOf(store, row.node)}
+                <button class="link" onClick={() => select(store, node)}>
+                  {labelOf(store, node)}
                 </button>
+                {"edge" in place && ` ${t("wiggleArm", labelOf(store, graph.edges.target[place.edge]))}`}
               </th>
-              <td class="gradient">{number(row.analytic, 6)}</td>
-              <td>{number(row.numeric, 6)}</td>
-              <td>{stops.has(row.node) ? t("pastStop") : row.error.toExponential(1)}</td>
+              <td class="gradient">{number(analytic, 6)}</td>
+              <td>{number(numeric, 6)}</td>
+              <td>{stopped ? t("pastStop") : error.toExponential(1)}</td>
             </tr>
           ))}
         </tbody>

@@ -3,7 +3,7 @@
 import { useComputed } from "@preact/signals";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { View } from "../graph/canvas";
-import { Drawing, spot } from "../graph/drawing";
+import { Drawing, idOf, spot } from "../graph/drawing";
 import { Inspector } from "../graph/inspector";
 import { Minimap } from "../graph/minimap";
 import { open } from "../graph/moves";
@@ -34,9 +34,9 @@ export function GraphView({ store }: ViewProps) {
           <svg
             class="picture"
             role={DOCUMENT}
-            tabIndex={0}
+            tabindex={0}
             aria-label={pictureWords(store)}
-            aria-activedescendant={chosen >= 0 ? `box-${chosen}` : undefined}
+            aria-activedescendant={chosen >= 0 ? idOf(store.picture.value.parts[chosen]) : undefined}
             onPointerDown={(event) => pan(event, view, () => (store.node.value = -1))}
           >
             <g transform={transform}>

@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import type { ArrayEntry } from "../document";
-import { elements } from "../document";
+import { constantsOf, elements } from "../document";
 import { select } from "../graph/moves";
 import type { Layer } from "../network";
 import { layersOf, neuron } from "../network";
@@ -95,7 +95,7 @@ function Diagram({ store, sizes, at, unit, choose }: DiagramProps) {
               <circle
                 class={column - 1 === at && own === unit ? "gate pick" : "gate"}
                 role="button"
-                tabIndex={0}
+                tabindex={0}
                 aria-label={`${names[column]}: ${t("neuron", own + 1, sizes[column])}`}
                 cx={x(column)}
                 cy={y(column, row)}
@@ -181,6 +181,8 @@ const FLAT = 0.05; // a derivative below this share of its largest is called sat
 function Activation({ store, layer }: { store: Store; layer: Layer }) {
   const { t } = store;
   const op = scalarOp(layer.activation);
+  const constants = constantsOf(store.document.value.graph, layer.after).slice(1);
+  const at = (x: number) => op?.forward(x, ...constants) ?? NaN;
   const held = store.trace.value?.values[layer.before];
   const data = elements(held);
   const { shape, dtype } = store.document.value.graph.nodes;
@@ -196,7 +198,7 @@ function Activation({ store, layer }: { store: Store; layer: Layer }) {
         {t("activation")}: {layer.activation || t("linear")}
       </h2>
       <svg width={WIDE} height={HIGH} role="img" aria-label={`${layer.activation} ${t("derivative")}`}>
-        {op && <Curves forward={op.forward} slope={(x) => op.locals[0]([x], op.forward(x), [true])} />}
+        {op && <Curves forward={at} slope={(x) => op.locals[0]([x, ...constants], at(x), [true])} />}
         {bins && <Sums low={bins.low} high={bins.high} counts={bins.counts} />}
       </svg>
       <ul class="legend">

@@ -7,6 +7,7 @@ import { numeric } from "../document";
 import type { Store } from "../store";
 import type { Key } from "../strings";
 import { BoundaryMap } from "../studio/boundary";
+import { SurfaceMap } from "../studio/surface";
 import { Chart } from "../studio/chart";
 import type { Series } from "../studio/chart";
 import type { Command, Status } from "../studio/client";
@@ -149,6 +150,7 @@ function RunView({ store, studio, run }: RunProps) {
           <RateChart {...{ store, studio, run, version }} />
         </div>
         <BoundaryMap {...{ store, run, version, step }} />
+        <SurfaceMap {...{ store, run, version, step }} />
         <FindingList {...{ store, studio, run, version }} />
       </div>
       {run.looks.length > 0 && <Strips {...{ store, studio, run, version }} />}
