@@ -137,9 +137,16 @@ def labels(page, kind):
 
 
 def written(page, picture="svg.picture"):
-    """The texts of a picture that stands in the page with their places; of the viewer's, if no other is named."""
+    """The texts of a picture that stands in the page with their places; of the viewer's, if no other is named.
+
+    The viewer moves whole boxes, an SVG has every place as it is.
+    """
     found = page.locator(f"{picture} text").evaluate_all(
-        "all => all.map(t => [Number(t.getAttribute('x')), Number(t.getAttribute('y')), t.textContent])"
+        """all => all.map(t => {
+            const box = t.closest('.place');
+            const { e, f } = box ? box.transform.baseVal[0].matrix : { e: 0, f: 0 };
+            return [e + Number(t.getAttribute('x')), f + Number(t.getAttribute('y')), t.textContent];
+        })"""
     )
     return sorted(map(tuple, found))
 
