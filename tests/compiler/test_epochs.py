@@ -234,7 +234,7 @@ def test_ctrl_c_leaves_whole_steps():
     many, loop = compiled(one.step), compiled(other.step)
     many.epoch(ORDER[:1], X, LABELS)
     loop.epoch(ORDER[:1], X, LABELS)
-    order = np.tile(ORDER, (1_000_000, 1))  # far more than there is time for
+    order = np.tile(ORDER, (500_000, 1))  # far more than there is time for
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
     begin = time.monotonic()
     timer.start()
