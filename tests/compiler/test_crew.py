@@ -101,3 +101,9 @@ def test_steps_of_one_run_count_one_by_one(machine):
         machine.seconds = {n: s * steps for n, s in QUIET.items()}
         crew.run(0, 0, 2, steps)
     assert machine.runs == [2] * 7
+
+
+def test_trials_of_long_runs_are_a_small_part_of_the_time(machine):
+    machine.seconds = {1: 0.034, 2: 0.017}
+    run(Crew(), machine, 60.0)
+    assert machine.runs.count(1) < 0.02 * len(machine.runs)

@@ -14,12 +14,15 @@ from typing import Final
 
 from adjoint.compiler import pool
 
-#: Runs of a trial; the first is not counted, since workers may have to be woken up for it.
+#: Runs of a trial; the first is not counted, since workers may have to be woken up for it. It ends with a run that
+#: takes so many times what runs take otherwise.
 _TRIAL: Final = 4
+_SLOWER: Final = 1.3
 #: Runs until the first trial, when memory and caches are as they will be.
 _START: Final = 8
-#: Seconds between trials, from the shortest to the longest.
+#: Time between trials, from the shortest to the longest: in seconds, and in runs where these are long.
 _PAUSES: Final = (0.05, 1.0)
+_PAUSES_IN_RUNS: Final = (20, 400)
 #: What a run counts for in the average, and how many times the average it counts at most: one that was interrupted
 #: says little about those to come.
 _WEIGHT, _MOST = 0.125, 4.0
@@ -35,7 +38,8 @@ class Crew:
         self._fewer = 0  # the way that is taken: how many threads are left out
         self._left = _START  # runs until the first trial, then runs of a trial that are left
         self._is_trial = False
-        self._next, self._pause, self._limit = 0.0, _PAUSES[0], 0.0
+        self._next, self._limit = 0.0, 0.0
+        self._failed = 0  # trials since the way was last changed
 
     def run(self, program: int, table: int, threads: int, steps: int = 1) -> float:
         """Run it, as so many steps of the same kind, on at most these threads; the seconds that it took."""
@@ -58,6 +62,9 @@ class Crew:
         if not is_first:
             capped = seconds if before is None else min(seconds, _MOST * before)
             self._average[fewer] = capped if before is None else before + _WEIGHT * (capped - before)
+            usual = self._average[1 - fewer]
+            if self._is_trial and usual is not None and seconds > _SLOWER * usual:
+                self._left = 0
         if self._left:
             return
         if self._is_trial:
@@ -69,9 +76,10 @@ class Crew:
     def _decide(self, now: float) -> None:
         self._is_trial = False
         taken, tried = self._average[self._fewer], self._average[1 - self._fewer]
+        self._failed = min(self._failed + 1, 16)
         if taken is not None and tried is not None and tried < taken:
-            self._fewer, self._pause = 1 - self._fewer, _PAUSES[0]
-        else:
-            self._pause = min(2 * self._pause, _PAUSES[1])
-        self._next = now + self._pause
-        self._limit = _LONGER * (self._average[self._fewer] or 0.0)
+            self._fewer, self._failed = 1 - self._fewer, 0
+        usual = self._average[self._fewer] or 0.0
+        shortest, longest = (max(s, n * usual) for s, n in zip(_PAUSES, _PAUSES_IN_RUNS, strict=True))
+        self._next = now + min(shortest * 2.0**self._failed, longest)
+        self._limit = _LONGER * usual
