@@ -458,3 +458,11 @@ def test_a_watched_training_hands_its_callbacks_over(monkeypatch):
     train(small(), "--target", "answer", "--epochs", 3, "--watch", "--output", "seen.adjoint.safetensors")
     assert asked == ["seen.adjoint.safetensors"]
     assert heard == [1, 2, 3]
+
+
+def test_watching_without_the_extra_says_what_to_install(monkeypatch):
+    monkeypatch.setattr("adjoint.cli.studio.find_spec", lambda package: None)
+    monkeypatch.setitem(sys.modules, "adjoint.view.server.serving", None)
+    result = run("train", small(), "--target", "answer", "--watch")
+    assert result.exit_code == 2
+    assert "expected the extra studio; pip install 'adjoint[studio]'" in result.stderr

@@ -227,8 +227,16 @@ def test_inside_a_trace_or_transform_it_is_refused():
         ad.grad(lambda x: f.epoch([[0]], x)[0])(np.ones(3))
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises, also where a shell has started the tests in the background, which then ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="a signal to a thread is sent in POSIX alone")
-def test_ctrl_c_leaves_whole_steps():
+def test_ctrl_c_leaves_whole_steps(interruptible):
     """Interrupted in the middle of native code, the states are those after some number of steps."""
     one, other = Training(), Training()
     many, loop = compiled(one.step), compiled(other.step)

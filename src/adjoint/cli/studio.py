@@ -75,11 +75,11 @@ def watched(plan: Plan, path: str, *, browser: bool = True) -> Iterator[list[Rec
     The run is logged beside the model file, under its name. What is done inside the block, training and saving, is
     done before anybody is waited for; when it fails, nobody is.
     """
-    from adjoint.cli.workshop import task_of
-    from adjoint.view.server.serving import Serving
-
     title = Path(path).name.partition(".")[0]
     made = new_studio("train --watch", str(Path(path).resolve().parent))
+    from adjoint.cli.workshop import task_of
+    from adjoint.view.server.serving import Serving  # after the extra was asked for
+
     log = made.new_path(title)
     with task_of(plan, title).recorder(log) as recorder, Serving(made).beside() as serving:
         made.first = made.add_run(log)

@@ -44,11 +44,12 @@ def show(subject: Any, *args: Any, digits: int | None = None) -> None:
     y ──────╯
     """
     graph = graph_of(subject, *args)
-    display = _notebook_display()
-    if display is None:
-        print(_drawn(graph, digits, shutil.get_terminal_size().columns))
-    else:
+    if (display := _notebook_display()) is not None:
         display(mimebundle(graph, digits=digits), raw=True)
+    elif (cell := _marimo_cell()) is not None:
+        cell.output.append(cell.Html(svg(document(graph), digits=digits)))
+    else:
+        print(_drawn(graph, digits, shutil.get_terminal_size().columns))
 
 
 def mimebundle(
@@ -92,3 +93,9 @@ def _notebook_display() -> Any:
     if shell is None or not hasattr(shell, "kernel"):
         return None
     return sys.modules["IPython"].display.display
+
+
+def _marimo_cell() -> Any:
+    """marimo, if this runs in a cell of it."""
+    marimo = sys.modules.get("marimo")
+    return marimo if marimo is not None and marimo.running_in_notebook() else None
