@@ -22,7 +22,7 @@ _SLOWER: Final = 1.3
 _START: Final = 8
 #: Time between trials, from the shortest to the longest: in seconds, and in runs where these are long.
 _PAUSES: Final = (0.05, 1.0)
-_PAUSES_IN_RUNS: Final = (20, 400)
+_PAUSES_IN_RUNS: Final = (100, 1000)
 #: What a run counts for in the average, and how many times the average it counts at most: one that was interrupted
 #: says little about those to come.
 _WEIGHT, _MOST = 0.125, 4.0
