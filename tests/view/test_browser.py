@@ -277,9 +277,9 @@ def test_findings_are_gone_to_one_after_the_other(show):
     page = show(made)
     for finding in made["findings"]:
         page.keyboard.press("]")
-        assert page.locator(".part.selected").get_attribute("data-node") == str(finding["node"])
+        page.locator(f".part.selected[data-node='{finding['node']}']").wait_for()  # drawn in the next frame
     page.keyboard.press("[")
-    assert page.locator(".part.selected").get_attribute("data-node") == str(made["findings"][-2]["node"])
+    page.locator(f".part.selected[data-node='{made['findings'][-2]['node']}']").wait_for()
 
 
 def test_the_picture_takes_the_focus_and_names_what_is_selected(show):
