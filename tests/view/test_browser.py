@@ -260,7 +260,7 @@ def test_everything_can_be_done_with_the_keyboard(show):
 def test_the_state_is_in_the_address(show):
     f = neuron()
     page = show(f, "#view=graph&node=5&step=9&language=zh")
-    assert page.locator(".part.selected").get_attribute("data-node") == "5"
+    page.locator(".part.selected[data-node='5']").wait_for()
     assert "反向 1 / 8" in page.locator(".transport output").inner_text()
     page.keyboard.press(",")
     page.wait_for_url("**step=8**")
