@@ -653,13 +653,13 @@ def test_ctrl_c_comes_before_a_step_or_after_it(value, monkeypatch):
 
     step()
     native = step.variants[0].native
-    run = native.run_if_fit
+    run = native.run
 
-    def interrupted(*arrays):
-        run(*arrays)
+    def interrupted(*arrays, **settings):
+        run(*arrays, **settings)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(native, "run_if_fit", interrupted)
+    monkeypatch.setattr(native, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         step()
     monkeypatch.undo()

@@ -334,7 +334,7 @@ def test_who_reads_waits_for_a_step_that_is_half_done(monkeypatch):
     assert set(read().value) == {2.0}
     halfway, seen = threading.Event(), []
 
-    def half_done(given, results, held):
+    def half_done(given, results, held, **settings):
         (written,) = held.written
         written[:5] += given[0]
         halfway.set()
@@ -421,27 +421,27 @@ def ready(request, monkeypatch):
 
 def test_arrays_that_fit_are_entered(ready):
     made = np.empty((2, 3))
-    assert ready.run_if_fit((FITTING, np.ones(())), (made,), Held(0, (), ())) == 0
+    assert ready.run((FITTING, np.ones(())), (made,), if_fit=True) == 0
     assert_bits(made, FITTING + 1.0)
 
 
 @pytest.mark.parametrize("what", MISFITS)
 def test_nothing_runs_on_what_does_not_fit(ready, what):
     made = np.zeros((2, 3))
-    assert ready.run_if_fit((MISFITS[what], np.ones(())), (made,), Held(0, (), ())) == MISFIT
+    assert ready.run((MISFITS[what], np.ones(())), (made,), if_fit=True) == MISFIT
     assert_bits(made, np.zeros((2, 3)))
 
 
 def test_the_number_of_arrays_must_fit(ready):
     for given in ((), (FITTING,), (FITTING, np.ones(()), FITTING)):
-        assert ready.run_if_fit(given, (np.zeros((2, 3)),), Held(0, (), ())) == MISFIT
+        assert ready.run(given, (np.zeros((2, 3)),), if_fit=True) == MISFIT
 
 
 def test_empty_arrays_are_entered():
     x = np.zeros((2, 0, 3))
     program, made = native(program_of(lambda x: x + 1.0, x), {}, "f"), np.empty((2, 0, 3))
-    assert program.run_if_fit((x,), (made,), Held(0, (), ())) == 0
-    assert program.run_if_fit((np.zeros((2, 3, 0)),), (made,), Held(0, (), ())) == MISFIT
+    assert program.run((x,), (made,), if_fit=True) == 0
+    assert program.run((np.zeros((2, 3, 0)),), (made,), if_fit=True) == MISFIT
 
 
 def test_integers_of_one_size_and_two_names():

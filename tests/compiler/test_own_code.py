@@ -4,6 +4,7 @@ import pytest
 
 from adjoint.compiler import epochs, own_code, pool
 from adjoint.compiler.cache import ObjectCache
+from adjoint.compiler.entry import LAYOUT
 from adjoint.compiler.llvm import object_code
 
 MODULES = {"adjoint.pool": pool._module, "adjoint.epochs": epochs._driver_module}
@@ -30,10 +31,27 @@ def test_the_native_code_is_compiled_once_for_all_processes(own, tmp_path, monke
         patch.setattr(own_code, "own_digest", lambda: b"of another state")
         own_code.own_code(*own)
         assert len(ObjectCache().entries()) == 2
+    own_code.own_code(*own, (32, 40))  # of a Python with other places
+    assert len(ObjectCache().entries()) == 3
     other = own_code.machine()._replace(cpu="generic")
     monkeypatch.setattr(own_code, "machine", lambda: other)
     own_code.own_code(*own)
-    assert len(ObjectCache().entries()) == 3
+    assert len(ObjectCache().entries()) == 4
+
+
+def test_code_that_reads_objects_is_kept_for_their_layout(monkeypatch):
+    """Other versions of Python may share the folder."""
+    asked = []
+
+    def told(name, module, *about):
+        asked.append((name, about))
+        return real(name, module, *about)
+
+    real = own_code.own_code
+    monkeypatch.setattr(pool, "own_code", told)
+    pool._native.__wrapped__()
+    assert asked == [("adjoint.pool", (LAYOUT,))]
+    assert (object.__basicsize__, tuple.__basicsize__) == LAYOUT
 
 
 def test_no_cache_is_needed(own, tmp_path, monkeypatch):

@@ -31,7 +31,9 @@ _LONGER: Final = 1.25
 
 
 class Crew:
-    """The threads of one program."""
+    """The threads of one program. Where several threads run it at once, their notes may get mixed up, and a trial be
+    worth less; nothing else depends on them.
+    """
 
     def __init__(self) -> None:
         self._average: Final[list[float | None]] = [None, None]  # seconds, with all threads and with one fewer
@@ -55,7 +57,7 @@ class Crew:
         return end - begin
 
     def _note(self, fewer: int, seconds: float, now: float) -> None:
-        if self._left:
+        if self._left > 0:
             self._left -= 1
         is_first = self._is_trial and self._left == _TRIAL - 1
         before = self._average[fewer]
@@ -65,7 +67,7 @@ class Crew:
             usual = self._average[1 - fewer]
             if self._is_trial and usual is not None and seconds > _SLOWER * usual:
                 self._left = 0
-        if self._left:
+        if self._left > 0:
             return
         if self._is_trial:
             self._decide(now)

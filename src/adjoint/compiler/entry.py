@@ -28,12 +28,14 @@ from adjoint.compiler.llvm import constant, ir
 Kind = tuple[np.dtype[Any], tuple[int, ...]]
 #: Status of a call with other arrays than the program was made for; a program's own is 0 or 1.
 MISFIT: Final = -1
-BEHIND_HEAD: Final = object.__basicsize__
+_BEHIND_HEAD: Final = object.__basicsize__
 _ITEMS: Final = tuple.__basicsize__
+#: What the native code depends on: the places of an object's own fields and of a tuple's items.
+LAYOUT: Final = (_BEHIND_HEAD, _ITEMS)
 _WORD: Final = ctypes.sizeof(ctypes.c_void_p)
 #: Fields of an array object, in bytes.
-_DATA, _AXES, _SIZES, _DTYPE, _FLAGS = (BEHIND_HEAD + i * _WORD for i in (0, 1, 2, 5, 6))
-_TYPE: Final = BEHIND_HEAD - _WORD
+_DATA, _AXES, _SIZES, _DTYPE, _FLAGS = (_BEHIND_HEAD + i * _WORD for i in (0, 1, 2, 5, 6))
+_TYPE: Final = _BEHIND_HEAD - _WORD
 #: Contiguous in C order, and aligned.
 _PLAIN: Final = 0x101
 #: Words of a desk.
@@ -44,7 +46,7 @@ def _is_readable() -> bool:
     base = np.arange(6.0)
     views = (base, base[2:], base.reshape(2, 3)[1], base[::2], np.ones((), np.int8), np.zeros((2, 0, 3), np.float32).T)
     word, number = ctypes.c_int64.from_address, ctypes.c_int32.from_address
-    same = [word(id(views) + BEHIND_HEAD).value == len(views)]
+    same = [word(id(views) + _BEHIND_HEAD).value == len(views)]
     same += [word(id(views) + _ITEMS + i * _WORD).value == id(x) for i, x in enumerate(views)]
     for x in views:
         start = id(x)
@@ -95,7 +97,7 @@ def emit_entry(module: ir.Module) -> None:
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     words, given, results = function.args
     table = _pointer(builder, words, _TABLE)
-    _return_unless(builder, _is_equal(builder, _word(builder, given, BEHIND_HEAD), _desk(builder, words, _COUNT)))
+    _return_unless(builder, _is_equal(builder, _word(builder, given, _BEHIND_HEAD), _desk(builder, words, _COUNT)))
     _emit_look(builder, words, given)
     builder.call(module.globals["place"], [_at(builder, table, _WORD), given])
     builder.call(module.globals["place"], [_pointer(builder, words, _RESULTS), results])
@@ -114,7 +116,7 @@ def _emit_place(module: Any) -> None:
     function = ir.Function(module, ir.FunctionType(VOID, [POINTER] * 2), "place")
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     slot, arrays = function.args
-    with loops.loop(builder, i64(0), _word(builder, arrays, BEHIND_HEAD)) as (inner, i):
+    with loops.loop(builder, i64(0), _word(builder, arrays, _BEHIND_HEAD)) as (inner, i):
         array = _item(inner, arrays, i)
         inner.store(_word(inner, array, _DATA), loops.at(inner, slot, i, I64))
     builder.ret_void()

@@ -32,7 +32,6 @@ from adjoint.compiler.llvm import constant, ir, machine, object_code
 from adjoint.compiler.lower import lower
 from adjoint.compiler.native import stages
 from adjoint.compiler.program import Builder, Program, Value
-from adjoint.compiler.repeat import copied
 from adjoint.compiler.schedule import HEADER
 from adjoint.compiler.segments import split
 from adjoint.compiler.simplify import BFLOAT16, simplify
@@ -189,7 +188,7 @@ def _closed(traced: Traced) -> Program:
     for value in program.values:
         state = states.get(value)
         operands = [new[x.number] for x in value.inputs]
-        new[value.number] = copied(builder, value, operands) if state is None else builder.constant(state._value)
+        new[value.number] = builder.copied(value, operands) if state is None else builder.constant(state._value)
     given = [new[x.number] for x in program.inputs if x not in states]
     closed = builder.program(given, [new[x.number] for x in program.outputs])
     _check_native(closed)

@@ -78,9 +78,7 @@ class Groups:
         self.of: dict[Value, Group] = {}
         self.inlined: dict[Value, int] = {}  # with the operations that each takes
         self.readers: dict[Value, dict[Group, None]] = {}
-        self._reading: dict[
-            Value, dict[Group, None]
-        ] = {}  # groups that have noted the axes that they read a value with
+        self._reading: dict[Value, dict[Group, None]] = {}  # groups whose `reads` have it
         for value in program.values:
             if value.kind not in GIVEN and view(value).base is value and value.abstract.size:
                 self._take(value)

@@ -24,7 +24,7 @@ from adjoint.compiler.buffers import NOTHING, Held
 from adjoint.compiler.cache import ObjectCache
 from adjoint.compiler.crew import Crew
 from adjoint.compiler.emit import Emitted, emit
-from adjoint.compiler.entry import BEHIND_HEAD, IS_READABLE, MISFIT, Kind, desk, fits, place_slowly
+from adjoint.compiler.entry import IS_READABLE, MISFIT, Kind, desk, fits, place_slowly
 from adjoint.compiler.fuse import Groups
 from adjoint.compiler.llvm import Library, machine, object_code
 from adjoint.compiler.own_code import own_digest
@@ -123,33 +123,35 @@ class Native:
         self.place(memory.slot(0), tuple(arrays))
         return memory
 
-    def run(self, given: Sequence[Any], results: Sequence[Any] = (), held: Held = NOTHING) -> int:
+    def run(
+        self, given: Sequence[Any], results: Sequence[Any] = (), held: Held = NOTHING, *, if_fit: bool = False
+    ) -> int:
         """Run on the arrays of all inputs and outputs, each C-contiguous and of its dtype.
 
-        Not 0 if a check failed: then nothing was assigned.
+        Not 0 if a check failed: then nothing was assigned. `if_fit`: nothing is known about the arrays that are given;
+        `MISFIT` if they are other ones than the program was made for, which then does not run.
         """
-        status = self.run_if_fit(tuple(given), tuple(results), held)
-        if status != MISFIT:
-            return status
-        memory = self.memory([*given, *held.read, *results, *held.written])  # a dtype with another name, a subclass
-        self.crew.run(self.program, memory.address, self.threads)
-        return memory.status.value
-
-    def run_if_fit(self, given: tuple[Any, ...], results: tuple[Any, ...], held: Held) -> int:
-        """Run unless the arrays given are other ones than the program was made for: then `MISFIT`."""
         if not self._lock.acquire(False):
-            return self._run_in(Memory(self), given, results, held)
+            return self._run_in(Memory(self), tuple(given), tuple(results), held, if_fit)
         try:
-            return self._run_in(self._memory, given, results, held)
+            return self._run_in(self._memory, tuple(given), tuple(results), held, if_fit)
         finally:
             self._lock.release()
 
-    def _run_in(self, memory: Memory, given: tuple[Any, ...], results: tuple[Any, ...], held: Held) -> int:
+    def _run_in(
+        self, memory: Memory, given: tuple[Any, ...], results: tuple[Any, ...], held: Held, if_fit: bool
+    ) -> int:
         if memory.filled != held.number:
             self._fill(memory, held)
         status = self._enter(memory.desk, given, results)
-        if status == MISFIT or self.is_entered:
+        if status != MISFIT:
+            if self.is_entered:
+                return status
+        elif if_fit:
             return status
+        else:  # they fit all the same: another class of arrays, another name of the dtype
+            self.place(memory.slot(0), given)
+            self.place(memory.slot(self.places.given + self.places.read), results)
         memory.status.value = 0  # Ctrl-C may have kept the last run's from being read
         self.crew.run(self.program, memory.address, self.threads)
         return memory.status.value
@@ -219,7 +221,7 @@ def native(program: Program, states: Mapping[int, int], name: str, *, fast: bool
 
 def _key(program: Program, states: Mapping[int, int], threads: int, fast: bool, lasting: int) -> bytes:
     """Everything that the code depends on."""
-    about = (_FORMAT, adjoint.__version__, *machine(), BEHIND_HEAD, threads, fast, lasting, sorted(states.items()))
+    about = (_FORMAT, adjoint.__version__, *machine(), threads, fast, lasting, sorted(states.items()))
     digest = hashlib.sha256("\n".join(map(str, about)).encode())
     digest.update(own_digest())
     digest.update(str(program).encode())

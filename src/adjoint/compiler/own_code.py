@@ -1,7 +1,7 @@
 """Native code of the compiler itself, which no program changes: the pool, the driver of many steps.
 
-It is compiled once and kept; without a cache everything works the same. What it depends on is the compiler's source, so
-a kept one is found without making its module again.
+It is compiled once and kept; without a cache everything works the same. It is known by the compiler's source, so a
+kept one is found without making its module again.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ def own_digest() -> bytes:
     return digest.digest()
 
 
-def own_code(name: str, module: Callable[[], ir.Module]) -> bytes:
-    """Object code of a module, from the cache if it is there."""
-    key = "\n".join([name, adjoint.__version__, *map(str, machine())]).encode() + own_digest()
+def own_code(name: str, module: Callable[[], ir.Module], *about: object) -> bytes:
+    """Object code of a module, from the cache if it is there; `about` is what the module depends on beside the source
+    and the machine: how this Python lays out its objects.
+    """
+    key = "\n".join([name, adjoint.__version__, *map(str, (*machine(), *about))]).encode() + own_digest()
     with suppress(CacheWarning, OSError):  # warnings may be errors, and the folder relative to one that is gone
         kept = ObjectCache()
         code = kept.get(key)

@@ -23,7 +23,7 @@ from contextlib import suppress
 from functools import cache, partial
 from typing import Any, Final, NamedTuple
 
-from adjoint.compiler.entry import emit_entry
+from adjoint.compiler.entry import LAYOUT, emit_entry
 from adjoint.compiler.llvm import Library, ir
 from adjoint.compiler.own_code import own_code
 from adjoint.compiler.pool_code import (
@@ -66,7 +66,7 @@ def _module() -> ir.Module:
 
 @cache
 def _native() -> _Native:
-    library = Library(own_code("adjoint.pool", _module))
+    library = Library(own_code("adjoint.pool", _module, LAYOUT))
     word, objects = ctypes.c_void_p, ctypes.py_object
 
     def prepared(name: str, *arguments: Any, returns: Any = None) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 from adjoint.abstract import Abstract
 from adjoint.compiler.access import view
 from adjoint.compiler.program import BINARY, COMPARISONS, REDUCTIONS, UNARY, Builder, Program, Value
-from adjoint.compiler.repeat import copied, in_memory
+from adjoint.compiler.repeat import in_memory
 from adjoint.compiler.simplify import Rule
 
 #: Elements of a slice of a long reduction.
@@ -208,7 +208,7 @@ def with_own_results(program: Program) -> Program:
             body = with_own_results(value.params["body"])
             new[value.number] = builder.repeat(in_memory(builder, value, inputs), {**value.params, "body": body})
         else:
-            new[value.number] = copied(builder, value, inputs)
+            new[value.number] = builder.copied(value, inputs)
         new[value.number].origin = value.origin
     outputs = []
     for output in program.outputs:

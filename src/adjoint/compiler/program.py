@@ -334,6 +334,14 @@ class Builder:
         abstract = x.abstract if index < carried else Abstract((steps, *x.shape), x.dtype)
         return self.make("result", (repeat,), {"index": index}, abstract)
 
+    def copied(self, value: Value, inputs: Sequence[Value]) -> Value:
+        """The same primitive of other operands."""
+        if value.kind == "input":
+            return self.input(value.abstract)
+        if value.kind == "constant":
+            return self.constant(value.content.item() if value.abstract.weak else value.content)
+        return self.make(value.kind, tuple(inputs), value.params, value.abstract)
+
     def separate(self, kind: str, x: Value) -> Value:
         """A primitive with a result like its operand, each time a new one."""
         return self._new(kind, (x,), {}, x.abstract)

@@ -35,15 +35,6 @@ def parts(value: Value) -> tuple[int, int]:
     return carried, carried + value.params["rows"]
 
 
-def copied(builder: Builder, value: Value, inputs: Sequence[Value]) -> Value:
-    """The same primitive of other operands."""
-    if value.kind == "input":
-        return builder.input(value.abstract)
-    if value.kind == "constant":
-        return builder.constant(value.content.item() if value.abstract.weak else value.content)
-    return builder.make(value.kind, tuple(inputs), value.params, value.abstract)
-
-
 # --- what is read -----------------------------------------------------------------------------------------------------
 
 
@@ -117,7 +108,7 @@ def _rebuilt(builder: Builder, value: Value, new: dict[int, Value], kept: dict[i
             return new[source.inputs[index].number]
         return builder.result(new[source.number], kept[source.number].outputs.index(index))
     if value.kind != "repeat":
-        return copied(builder, value, [new[x.number] for x in value.inputs])
+        return builder.copied(value, [new[x.number] for x in value.inputs])
     outputs, inputs, still = kept[value.number]
     body, (first, last) = value.params["body"], parts(value)
     counts = (sum(i < first for i in inputs) - len(still), sum(first <= i < last for i in inputs))
@@ -158,7 +149,7 @@ def settled(builder: Builder, value: Value, inputs: Sequence[Value]) -> Value:
             kept[2].append((source, taken))
     for v in body.values:
         if v.number not in known:
-            known[v.number] = copied(inner, v, [known[x.number] for x in v.inputs])
+            known[v.number] = inner.copied(v, [known[x.number] for x in v.inputs])
             known[v.number].origin = v.origin
     pairs = [pair for group in kept for pair in group]
     own = [x for _, x in pairs]

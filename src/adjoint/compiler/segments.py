@@ -17,7 +17,6 @@ from adjoint.compiler.kernels.elements import UnsupportedError, in_memory, is_na
 from adjoint.compiler.native import Native, native
 from adjoint.compiler.prepare import ELEMENTWISE
 from adjoint.compiler.program import MEANING, Builder, Program, Value
-from adjoint.compiler.repeat import copied
 from adjoint.errors import AdjointError
 
 
@@ -79,7 +78,7 @@ def _segment(program: Program, stage: dict[Value, int], members: list[Value]) ->
     new = {x.number: builder.input(x.abstract) for x in takes}
     for value in program.values:
         if value in own or (value.kind == "constant" and stage[value] == 0):
-            new[value.number] = copied(builder, value, [new[x.number] for x in value.inputs])
+            new[value.number] = builder.copied(value, [new[x.number] for x in value.inputs])
     return Segment(takes, gives, builder.program([new[x.number] for x in takes], [new[x.number] for x in gives]))
 
 
@@ -93,10 +92,15 @@ class Segmented:
             s.gives: native(s.program, {}, name, fast=fast) for s in self.steps if isinstance(s, Segment)
         }
 
-    def run(self, given: Sequence[Any], results: Sequence[Any] = (), held: Held = NOTHING) -> int:
+    def run(
+        self, given: Sequence[Any], results: Sequence[Any] = (), held: Held = NOTHING, *, if_fit: bool = False
+    ) -> int:
         """Run as `Native.run` does. An error of an eager primitive is a failed check, too: the function that was
         compiled will raise it, in its own words.
         """
+        kinds = [(x.dtype, x.shape) for x in self.program.inputs[: len(self.program.inputs) - len(held.read)]]
+        if if_fit and not fits(given, kinds):
+            return MISFIT
         arrays = [*given, *held.read, *results, *held.written]
         count = len(self.program.inputs)
         try:
@@ -107,11 +111,6 @@ class Segmented:
             return 1
         store(arrays[count:], found)
         return 0
-
-    def run_if_fit(self, given: tuple[Any, ...], results: tuple[Any, ...], held: Held) -> int:
-        """Run as `Native.run_if_fit` does."""
-        kinds = [(x.dtype, x.shape) for x in self.program.inputs[: len(self.program.inputs) - len(held.read)]]
-        return self.run(given, results, held) if fits(given, kinds) else MISFIT
 
     def _computed(self, given: Sequence[Any]) -> list[Any] | None:
         """All outputs, in arrays of their own; None if a check failed."""

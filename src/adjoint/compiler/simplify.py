@@ -16,7 +16,7 @@ import numpy as np
 
 from adjoint.compiler.matmul import FEW_COLUMNS, has_pairs
 from adjoint.compiler.program import Builder, Program, Value
-from adjoint.compiler.repeat import copied, pruned, settled
+from adjoint.compiler.repeat import pruned, settled
 
 Rule = Callable[[Builder, Value], Value | None]
 
@@ -30,7 +30,7 @@ def simplify(program: Program, rules: Sequence[Rule]) -> Program:
         if value.kind == "repeat":
             new[value.number] = _simplified_loop(builder, rules, settled(builder, value, inputs))
         else:
-            new[value.number] = _rewritten(builder, rules, copied(builder, value, inputs))
+            new[value.number] = _rewritten(builder, rules, builder.copied(value, inputs))
         new[value.number].origin = new[value.number].origin or value.origin
     return builder.program([new[x.number] for x in program.inputs], [new[x.number] for x in program.outputs])
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -32,7 +32,6 @@ _empty: Final = np.empty
 MISSED: Final = object()
 #: What one run of the program gave: its results, flat, and the arrays that the states had held before.
 Run = tuple[list[Any], tuple[Any, ...]]
-Runner = Callable[[tuple[Any, ...], tuple[Any, ...], Held], int]
 
 
 class Result(NamedTuple):
@@ -71,7 +70,6 @@ class Variant:
         self._settings: Final = _settings(traced)
         states = tuple(traced.states)
         self._ends: Final = [x for x in traced.outputs if isinstance(x, Tensor)]
-        self.arguments: Final = tuple((x.dtype, x.shape) for x in self.program.inputs[: -len(states) or None])
         self.returned: Final = tuple((x.shape, x.dtype) for x in self.program.outputs[: len(self._ends)])
         written = [s for s, x in traced.assigned.items() if isinstance(x, Tensor)]
         places = {state: i for i, state in enumerate(states)}
@@ -79,7 +77,8 @@ class Variant:
         self._buffers: Final = Buffers.of(states, assigned)
         self._fresh: Final = Results(self.returned)
         self._assigns: Final = bool(assigned or traced.graded)
-        self.pairs: Final = {len(self._ends) + i: len(self.arguments) + p for i, p in enumerate(assigned)}
+        first = len(self.program.inputs) - len(states)
+        self.pairs: Final = {len(self._ends) + i: first + p for i, p in enumerate(assigned)}
         self.native: Final = runnable(self.program, self.pairs, name, fast=fast, lasting=len(states))
         known = _results(traced, tensors)
         self.results: Final = tuple(r._replace(pullback=functools.partial(self._pullback, r)) for r in known)
@@ -104,29 +103,28 @@ class Variant:
 
     def run(self, numbers: Sequence[Any], *, if_fit: bool = False) -> Run | None:
         """Results for arrays of the signature; None if a check failed, or if they must fit and do not."""
-        native: Runner = self.native.run_if_fit if if_fit else self.native.run
         outputs = self._fresh.take()
-        run = self._run(native, tuple(numbers), outputs)
+        run = self._run(numbers, outputs, if_fit)
         self._fresh.keep(outputs)
         return run
 
-    def _run(self, native: Runner, numbers: tuple[Any, ...], outputs: list[Any]) -> Run | None:
+    def _run(self, numbers: Sequence[Any], outputs: list[Any], if_fit: bool) -> Run | None:
         if self._assigns:
             with TURNS.assigning:
-                return self._updated(native, numbers, outputs)
+                return self._updated(numbers, outputs, if_fit)
         held = self._buffers.held()
         if TURNS.writers and held.read:  # what is being written now must not be read
             with TURNS.assigning:
                 held = self._buffers.held()
-        return None if native(numbers, tuple(outputs), held) else (outputs, held.read)
+        return None if self.native.run(numbers, outputs, held, if_fit=if_fit) else (outputs, held.read)
 
-    def _updated(self, native: Runner, numbers: tuple[Any, ...], outputs: list[Any]) -> Run | None:
+    def _updated(self, numbers: Sequence[Any], outputs: list[Any], if_fit: bool) -> Run | None:
         failed = 0
         try:
             TURNS.writers.append(self)
             held = self._buffers.held()
             before = self._before(held)
-            failed = native(numbers, tuple(outputs), held)
+            failed = self.native.run(numbers, outputs, held, if_fit=if_fit)
         finally:
             TURNS.writers.clear()
             if not failed:  # also on Ctrl-C, which comes after native code has ended
@@ -163,7 +161,7 @@ class Variant:
             with TURNS.assigning:
                 held = self._buffers.held()
         value = _empty(shape, dtype)
-        if self.native.run_if_fit(args, (value,), held):
+        if self.native.run(args, (value,), held, if_fit=True):
             return MISSED
         if result.sources:
             rule = CallRule(result.pullback, result.sources, [owned(x) for x in args], held.read)
