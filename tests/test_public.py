@@ -58,6 +58,16 @@ print(*[name for name in {HEAVY!r} if name in sys.modules])
     assert done.stdout.split() == []
 
 
+def test_drawing_does_not_load_the_compiler():
+    code = """
+import sys, adjoint as ad
+ad.view.svg(ad.tensor(3.0) * ad.tensor(2.0))
+print(*[name for name in ("llvmlite", "adjoint.compiler") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
 def test_every_error_derives_from_the_base_and_stands_in_the_tree():
     from adjoint import errors
 

@@ -94,7 +94,7 @@ if TYPE_CHECKING:
     from adjoint.compiler.compiled import compile
     from adjoint.configuration import num_threads, set_num_threads
     from adjoint.control import cond, scan, while_loop
-    from adjoint.view.show import show
+    from adjoint.view import show
 
 
 def _text(graph: Graph, **settings: Any) -> str:

@@ -7,17 +7,27 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from adjoint.compiler.compiled import Compiled
 from adjoint.errors import GradientError
 from adjoint.graph import Graph, Trace
 from adjoint.leaves import constant, tensor
 from adjoint.nn import Module
 from adjoint.recording import here
 from adjoint.tensor import Tensor
+
+
+@runtime_checkable
+class Drawable(Protocol):
+    """A function that knows its own graph, as a compiled one does; naming its class would load the compiler."""
+
+    def __call__(self, *args: Any) -> Any:
+        """The result."""
+
+    def graph(self) -> Graph:
+        """What it does."""
 
 
 def graph_of(subject: Any, *args: Any) -> Graph:
@@ -31,12 +41,12 @@ def graph_of(subject: Any, *args: Any) -> Graph:
         return Graph(subject.output)
     if isinstance(subject, Tensor):
         return Graph(subject)
-    if isinstance(subject, Compiled):
+    if isinstance(subject, Module):
+        return _recorded(subject, subject.forward, args, constant)
+    if isinstance(subject, Drawable):
         if args:
             subject(*args)
         return subject.graph()
-    if isinstance(subject, Module):
-        return _recorded(subject, subject.forward, args, constant)
     if callable(subject):
         return _recorded(subject, subject, args, tensor)
     raise GradientError(
