@@ -1,15 +1,12 @@
-"""The viewer in a real browser: its numbers are Python's, keys and drags work, it makes no request, names do nothing.
-
-These tests need the package `playwright` and a program `chromium`; without one of them they are skipped.
-"""
+"""The viewer in a real browser: its numbers are Python's, keys and drags work, no request is made, names do nothing."""
 
 import re
-import shutil
 import statistics
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+from tests.view.chromium import NEEDED, SPACE, chromium, drawn, labels, written
 
 import adjoint as ad
 from adjoint.view import document, group, svg
@@ -17,30 +14,13 @@ from adjoint.view.html import to_html
 from adjoint.view.quiz import quiz
 from adjoint.view.tokens import tokens
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the browser tests need Debian's chromium")
-
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
-SPACE = "{http://www.w3.org/2000/svg}"
+pytestmark = NEEDED
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    with sync_api.sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            tmp_path_factory.mktemp("profile"),
-            executable_path=CHROMIUM,
-            headless=True,
-            args=ARGUMENTS,
-            viewport={"width": 1280, "height": 800},
-            locale="en-US",
-        )
+    with chromium(tmp_path_factory.mktemp("profile")) as context:
         yield context
-        context.close()
 
 
 @pytest.fixture
@@ -109,34 +89,13 @@ def deep(blocks=60):
     return loss
 
 
-def written(page):
-    """The texts of the page's picture with their places."""
-    found = page.locator("svg.picture text").evaluate_all(
-        """all => all.map(t => {
-            const { e, f } = t.closest('.place').transform.baseVal[0].matrix;
-            return [e + Number(t.getAttribute('x')), f + Number(t.getAttribute('y')), t.textContent];
-        })"""
-    )
-    return sorted(map(tuple, found))
-
-
-def drawn(subject):
-    """The texts of Python's picture with their places, without its legend."""
-    root = ET.fromstring(svg(subject, legend=False))
-    return sorted((float(t.get("x")), float(t.get("y")), t.text) for t in root.iter(f"{SPACE}text"))
-
-
-def labels(page, kind):
-    return page.locator(f"svg.picture text.{kind}").all_text_contents()
-
-
 # --- the same picture -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("make", [product, neuron, branches, network, deep])
 def test_every_text_of_the_page_stands_where_python_puts_it(show, make):
     f = make()
-    assert written(show(f)) == drawn(f)
+    assert written(show(f)) == drawn(svg(f, legend=False))
 
 
 @pytest.mark.parametrize("make", [neuron, branches, network])
@@ -324,7 +283,7 @@ def test_dragging_a_leaf_computes_everything_anew(show):
     for kind in ("value", "gradient"):
         assert labels(page, kind) == [t.text for t in made.iter(f"{SPACE}text") if kind in t.get("class")]
     page.get_by_role("button", name="As recorded").click()
-    assert written(page) == drawn(neuron())
+    assert written(page) == drawn(svg(neuron(), legend=False))
 
 
 def gated(x=0.8):
@@ -388,7 +347,7 @@ def test_a_selected_leaf_changes_with_shift_and_an_arrow(show):
 def test_a_quiz_hides_its_answers_until_they_are_found(show):
     made = quiz(product(), hide=["x"])
     page = show(made)
-    assert written(page) == drawn(made)
+    assert written(page) == drawn(svg(made, legend=False))
     hidden = page.locator(".part[data-node='0']")
     assert "-4" not in hidden.text_content()
     assert "-4" not in hidden.get_attribute("aria-label")
@@ -400,7 +359,7 @@ def test_a_quiz_hides_its_answers_until_they_are_found(show):
     answer.press("Enter")
     assert "Right." in page.locator(".quiz").inner_text()
     assert "add distributes" in page.locator(".quiz").inner_text()
-    assert written(page) == drawn(product())
+    assert written(page) == drawn(svg(product(), legend=False))
 
 
 # --- other views ----------------------------------------------------------------------------------------------------

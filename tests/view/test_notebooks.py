@@ -10,7 +10,6 @@ import base64
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -21,26 +20,19 @@ from contextlib import contextmanager
 from importlib.resources import files
 from importlib.util import find_spec
 from urllib.parse import unquote
-from xml.etree import ElementTree as ET
 
 import pytest
+from tests.view.chromium import NEEDED, chromium, drawn, labels, sync_api, written
 
 import adjoint as ad
 from adjoint.view import svg
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="the notebooks' tests need playwright")
-CHROMIUM = shutil.which("chromium")
 pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="the notebooks' tests need Debian's chromium"),
+    NEEDED,
     pytest.mark.skipif(find_spec("anywidget") is None, reason="the extra notebook is not installed"),
     pytest.mark.skipif(not files("adjoint.view").joinpath("viewer.js").is_file(), reason="the viewer is not built"),
 ]
 
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
-SPACE = "{http://www.w3.org/2000/svg}"
 TOKEN = "letters-of-a-test"
 PATIENCE = 60_000  # milliseconds: a kernel that starts on a busy machine
 
@@ -106,18 +98,9 @@ def free_port():
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    with sync_api.sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            tmp_path_factory.mktemp("profile"),
-            executable_path=CHROMIUM,
-            headless=True,
-            args=ARGUMENTS,
-            viewport={"width": 1280, "height": 1600},
-            locale="en-US",
-        )
+    with chromium(tmp_path_factory.mktemp("profile"), height=1600) as context:
         context.set_default_timeout(PATIENCE)
         yield context
-        context.close()
 
 
 @contextmanager
@@ -130,31 +113,6 @@ def opened(browser, address):
     yield page
     page.close()
     assert told == []
-
-
-def labels(page, kind):
-    return page.locator(f"svg.picture text.{kind}").all_text_contents()
-
-
-def written(page, picture="svg.picture"):
-    """The texts of a picture that stands in the page with their places; of the viewer's, if no other is named.
-
-    The viewer moves whole boxes, an SVG has every place as it is.
-    """
-    found = page.locator(f"{picture} text").evaluate_all(
-        """all => all.map(t => {
-            const box = t.closest('.place');
-            const { e, f } = box ? box.transform.baseVal[0].matrix : { e: 0, f: 0 };
-            return [e + Number(t.getAttribute('x')), f + Number(t.getAttribute('y')), t.textContent];
-        })"""
-    )
-    return sorted(map(tuple, found))
-
-
-def drawn(picture):
-    """The texts of an SVG with their places."""
-    found = ET.fromstring(picture).iter(f"{SPACE}text")
-    return sorted((float(t.get("x")), float(t.get("y")), t.text) for t in found)
 
 
 def pictures(page):

@@ -2,7 +2,6 @@
 
 import math
 import re
-import shutil
 import time
 from pathlib import Path
 
@@ -13,9 +12,8 @@ import adjoint as ad
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
-pytest.importorskip("playwright.sync_api")
 
-from playwright.sync_api import expect, sync_playwright
+from tests.view.chromium import NEEDED, chromium, sync_api
 
 from adjoint.cli.workshop import tools
 from adjoint.view.recorder import Plane, Recorder
@@ -24,25 +22,18 @@ from adjoint.view.server import pages
 from adjoint.view.server.serving import Serving
 from adjoint.view.server.studio import Studio
 
-CHROMIUM = shutil.which("chromium")
-QUIET = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-)
+expect = sync_api.expect
+
 pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here"),
+    NEEDED,
     pytest.mark.skipif(pages.viewer() is None, reason="the viewer is not built"),
 ]
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    with sync_playwright() as driver:
-        context = driver.chromium.launch_persistent_context(
-            str(tmp_path_factory.mktemp("profile")), executable_path=CHROMIUM, headless=True, args=list(QUIET)
-        )
+    with chromium(tmp_path_factory.mktemp("profile")) as context:
         yield context
-        context.close()
 
 
 @pytest.fixture
