@@ -143,15 +143,25 @@ def adjoint(given: Inputs) -> Work:
     return work(given, lambda: step(x, y), lambda: [p.value for p in parameters])
 
 
-def torch(given: Inputs) -> Work:
+#: Loss of parameters, rows and labels, in PyTorch.
+TorchLoss = Callable[[Any, Any, Any], Any]
+
+
+def torch_loss(parameters: Any, x: Any, y: Any) -> Any:
+    import torch
+
+    found = scores(x, parameters, torch.relu, lambda x, weight, bias: torch.addmm(bias, x, weight))
+    return torch.nn.functional.cross_entropy(found, y)
+
+
+def torch(given: Inputs, loss_of: TorchLoss = torch_loss) -> Work:
     import torch
 
     x, y = torch.from_numpy(given["x"]), torch.from_numpy(given["y"])
     parameters = [torch.from_numpy(p).requires_grad_() for p in own_copy(given)]
 
     def run() -> Any:
-        found = scores(x, parameters, torch.relu, lambda x, weight, bias: torch.addmm(bias, x, weight))
-        loss = torch.nn.functional.cross_entropy(found, y)
+        loss = loss_of(parameters, x, y)
         loss.backward()
         with torch.no_grad():
             for p in parameters:
@@ -162,16 +172,11 @@ def torch(given: Inputs) -> Work:
     return work(given, run, lambda: [p.detach() for p in parameters])
 
 
-def torch_compile(given: Inputs) -> Work:
+def torch_compile(given: Inputs, loss_of: TorchLoss = torch_loss) -> Work:
     import torch
 
     x, y = torch.from_numpy(given["x"]), torch.from_numpy(given["y"])
     parameters = [torch.from_numpy(p) for p in own_copy(given)]
-
-    def loss_of(parameters: Any, x: Any, y: Any) -> Any:
-        found = scores(x, parameters, torch.relu, lambda x, weight, bias: torch.addmm(bias, x, weight))
-        return torch.nn.functional.cross_entropy(found, y)
-
     both = torch.func.grad_and_value(loss_of)
 
     @torch.compile(fullgraph=True, dynamic=False)

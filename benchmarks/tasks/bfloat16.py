@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 from benchmarks import networks
-from benchmarks.networks import RATE, own_copy, scores
+from benchmarks.networks import RATE, scores
 from benchmarks.task import Inputs, Peer, Task, Work
 from benchmarks.tasks import products
 
@@ -80,42 +81,11 @@ def torch_loss(parameters: Any, x: Any, y: Any, *, narrow: bool) -> Any:
 
 
 def torch_step(given: Inputs, *, narrow: bool) -> Work:
-    import torch
-
-    x, y = torch.from_numpy(given["x"]), torch.from_numpy(given["y"])
-    parameters = [torch.from_numpy(p).requires_grad_() for p in own_copy(given)]
-
-    def run() -> Any:
-        loss = torch_loss(parameters, x, y, narrow=narrow)
-        loss.backward()
-        with torch.no_grad():
-            for p in parameters:
-                p.sub_(p.grad, alpha=RATE)
-                p.grad = None
-        return loss.detach()
-
-    return networks.work(given, run, lambda: [p.detach() for p in parameters])
+    return networks.torch(given, partial(torch_loss, narrow=narrow))
 
 
 def torch_compiled_step(given: Inputs, *, narrow: bool) -> Work:
-    import torch
-
-    x, y = torch.from_numpy(given["x"]), torch.from_numpy(given["y"])
-    parameters = [torch.from_numpy(p) for p in own_copy(given)]
-    both = torch.func.grad_and_value(lambda parameters, x, y: torch_loss(parameters, x, y, narrow=narrow))
-
-    @torch.compile(fullgraph=True, dynamic=False)
-    def step(parameters: Any, x: Any, y: Any) -> Any:
-        gradients, loss = both(parameters, x, y)
-        for p, g in zip(parameters, gradients, strict=True):
-            p.sub_(g, alpha=RATE)
-        return loss
-
-    def run() -> Any:
-        with torch.no_grad():
-            return step(parameters, x, y)
-
-    return networks.work(given, run, lambda: parameters)
+    return networks.torch_compile(given, partial(torch_loss, narrow=narrow))
 
 
 # ------------------------------------------------------------------------------------------------------------- tasks
