@@ -32,6 +32,9 @@ SIZES = [
     (4, 15, 16),
     (6, 16, 15),
     (5, 17, 17),
+    (7, 18, 12),
+    (9, 20, 30),
+    (4, 24, 11),
     (16, 9, 33),
     (17, 31, 9),
     (23, 64, 20),
@@ -451,6 +454,24 @@ def test_a_product_has_one_micro_kernel():
         module, (stores,) = emitted(Product(m, n, k, "float32", (k, 1), (n, 1)))
         assert len(kernels(module)) <= 1
         assert 1 <= stores <= 2
+
+
+@pytest.mark.parametrize("b", ["in place", "packed"])
+def test_the_end_of_a_row_takes_the_shortest_vector_that_holds_it(b):
+    """Vectors of 64 bytes take two cycles on many machines: of 100 columns the last 4 need not take as long as 16."""
+    lanes = machine().lanes(4)
+    n, short = lanes + lanes // 4, f"llvm.fma.v{lanes // 4}f32"
+    product = Product(9, n, 12, "float32", (12, 1), (n, 1) if b == "in place" else (1, 12))
+    assert short in str(emitted(product)[0])
+    assert short not in str(emitted(product._replace(n=2 * lanes, b=(2 * lanes, 1)))[0])
+
+
+@pytest.mark.skipif(machine().registers < 32, reason="with 16 registers no tile is higher")
+def test_more_rows_share_vectors_that_lie_in_two_lines():
+    lanes = machine().lanes(4)
+    aligned, beside = 4 * lanes, 4 * lanes + 4
+    heights = [planned(Product(999, 4 * lanes, 99, "float32", (99, 1), (step, 1))).rows for step in (aligned, beside)]
+    assert heights[0] < heights[1]
 
 
 def test_products_of_a_program_share_functions():

@@ -15,7 +15,7 @@ from adjoint.compiler.fuse import Groups
 from adjoint.compiler.kernels.products import product_of
 from adjoint.compiler.matmul import scratch_bytes
 from adjoint.compiler.program import Builder
-from adjoint.compiler.schedule import HEADER, _Memory, schedule
+from adjoint.compiler.schedule import HEADER, _Memory, schedule, work
 
 FLOAT = np.dtype(np.float32)
 
@@ -36,6 +36,16 @@ def stretches(plan, x):
     """Bytes of the arena that a value takes, if it lies there."""
     slot, start = plan.places[x]
     return [] if slot else [range(start, start + x.abstract.size * x.dtype.itemsize)]
+
+
+def test_lanes_beyond_the_right_edge_are_work_too():
+    """Products of 10 columns take what 16 take: a second thread is worth it for both."""
+    works = [
+        work(group)
+        for n in (10, 16)
+        for group in planned(lambda b, x, y: [b.shaped("matmul", x, y)], (64, 80), (80, n))[0].all
+    ]
+    assert works[0] == pytest.approx(works[1], rel=0.1)
 
 
 # --- order ------------------------------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ from typing import Final, NamedTuple
 from adjoint.compiler.access import view
 from adjoint.compiler.fuse import ROW_REDUCTIONS, Group, Groups, reaches
 from adjoint.compiler.kernels.nest import Place, uniform
+from adjoint.compiler.kernels.products import product_of
+from adjoint.compiler.matmul import whole_columns
 from adjoint.compiler.program import Value
 
 #: Bytes at the start of the arena: the status word, and distance to what others write.
@@ -199,7 +201,8 @@ def work(group: Group) -> int:
         steps: int = group.values[0].params["steps"]
         return steps * sum(map(work, group.inner.all))
     if group.kind == "product":
-        heart = group.values[0]
-        return heart.abstract.size * (heart.inputs[0].shape[-1] // 8 + group.cost)
+        product = product_of(group.values[0])
+        rows = product.m * product.matrices
+        return rows * (whole_columns(product) * (product.k // 8) + product.n * group.cost)
     size = max([prod(a.size for a in group.axes), *(x.abstract.size for v in group.values for x in (v, *v.inputs))])
     return size * max(1, group.cost)

@@ -16,5 +16,6 @@ from adjoint.compiler.matmul.emit import Worker, emit_product
 from adjoint.compiler.matmul.pairs import FEW_COLUMNS, has_pairs
 from adjoint.compiler.matmul.plan import scratch_bytes
 from adjoint.compiler.matmul.product import Product
+from adjoint.compiler.matmul.tiling import whole_columns
 
-__all__ = ["FEW_COLUMNS", "Product", "Worker", "emit_product", "has_pairs", "scratch_bytes"]
+__all__ = ["FEW_COLUMNS", "Product", "Worker", "emit_product", "has_pairs", "scratch_bytes", "whole_columns"]

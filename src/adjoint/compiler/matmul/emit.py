@@ -278,14 +278,13 @@ def _emit_multiply(builder: Any, plan: Plan, memory: _Memory, tile: Tile, block:
         k=smaller(builder, minus(builder, i64(product.k), p), i64(plan.depth)),
         tile=tile.sums,
     )
-    valid = plan.lanes if plan.packed else plan.valid
     kernel = Kernel(
         dtype=product.dtype,
         lanes=plan.lanes,
         rows=plan.rows,
         vectors=plan.vectors,
         adjacent=product.a[0] == 1,
-        valid=valid,
+        valid=plan.valid,
         resumes=plan.depths > 1,
         pairs=product.bfloat16,
         zips=product.bfloat16 and not plan.packed,

@@ -14,6 +14,7 @@ from adjoint.compiler.integers import I64, declared, i64, lane_mask
 from adjoint.compiler.llvm import ir
 from adjoint.compiler.matmul.loops import accumulating, advanced, element, float_type, internal_function, masked_load
 from adjoint.compiler.matmul.pairs import PAIRS, fused_pairs, zipped
+from adjoint.compiler.matmul.tiling import shortest
 
 __all__ = ["Kernel", "Strip", "emit_kernel", "kernel_function"]
 
@@ -51,9 +52,15 @@ class Kernel(NamedTuple):
         return ir.VectorType(float_type(self.dtype), self.lanes)
 
     @property
-    def operand(self) -> Any:
-        """The IR type of a vector of A or B."""
-        return PAIRS if self.pairs else self.vector
+    def kinds(self) -> list[Any]:
+        """The IR types of the vectors of a row of sums: the last is as short as what is valid of it allows."""
+        tail = self.lanes if self.pairs else shortest(self.valid)
+        return [*[self.vector] * (self.vectors - 1), ir.VectorType(float_type(self.dtype), tail)]
+
+    @property
+    def operands(self) -> list[Any]:
+        """The IR types of the vectors of a row of B."""
+        return [PAIRS] * self.vectors if self.pairs else self.kinds
 
     @property
     def step(self) -> int:
@@ -91,38 +98,44 @@ def emit_kernel(builder: Any, kernel: Kernel, strip: Strip) -> None:
         fused = fused_pairs if kernel.pairs else _fused
         following = []
         for index, pointer in enumerate(_rows(builder, kernel, left, strip.a_row)):
-            value = _broadcast(builder, kernel.operand, pointer)
             mine = sums[index * kernel.vectors : (index + 1) * kernel.vectors]
-            following += [fused(builder, value, column, total) for column, total in zip(columns, mine, strict=True)]
+            value = _element(builder, kernel.operands[0].element, pointer)
+            spread = {kind.count: _spread(builder, kind, value) for kind in kernel.operands}
+            following += [
+                fused(builder, spread[x.type.count], x, total) for x, total in zip(columns, mine, strict=True)
+            ]
         return [advanced(builder, left, strip.a_column), advanced(builder, right, strip.b_row), *following]
 
+    kinds = kernel.kinds * kernel.rows
     places = [advanced(builder, strip.tile, i64(kernel.step * index)) for index in range(kernel.rows * kernel.vectors)]
     if kernel.resumes:
-        held = [builder.load(place, typ=kernel.vector, align=kernel.step) for place in places]
+        held = [builder.load(place, typ=kind, align=kernel.step) for place, kind in zip(places, kinds, strict=True)]
     else:
-        held = [ir.Constant(kernel.vector, None)] * len(places)
+        held = [ir.Constant(kind, None) for kind in kinds]
     sums = accumulating(builder, strip.k, [strip.a, strip.b, *held], multiply)[2:]
     for total, place in zip(sums, places, strict=True):
-        builder.store(total, place, align=kernel.step)
+        builder.store(_whole(builder, total, kernel.lanes), place, align=kernel.step)
 
 
 def _columns(builder: Any, kernel: Kernel, right: Any, b_row: Any) -> list[Any]:
     """A row of B; of pairs."""
     if not kernel.zips:
-        return _row(builder, kernel, kernel.operand, right)
+        return _row(builder, kernel, kernel.operands, right)
     later = advanced(builder, right, builder.ashr(b_row, i64(1)))
-    both = (_row(builder, kernel, kernel.vector, pointer) for pointer in (right, later))
+    both = (_row(builder, kernel, [kernel.vector] * kernel.vectors, pointer) for pointer in (right, later))
     return [zipped(builder, *vectors) for vectors in zip(*both, strict=True)]
 
 
-def _row(builder: Any, kernel: Kernel, kind: Any, right: Any) -> list[Any]:
-    itemsize = element(kind.element)
+def _row(builder: Any, kernel: Kernel, kinds: list[Any], right: Any) -> list[Any]:
+    itemsize = element(kinds[0].element)
     pointers = [advanced(builder, right, i64(index * kernel.step)) for index in range(kernel.vectors)]
-    loaded = [builder.load(pointer, typ=kind, align=itemsize) for pointer in pointers[:-1]]
-    if kernel.valid < kernel.lanes:
-        mask = lane_mask(builder, kernel.lanes, i64(kernel.valid))
-        return [*loaded, masked_load(builder, kind, pointers[-1], mask)]
-    return [*loaded, builder.load(pointers[-1], typ=kind, align=itemsize)]
+    pairs = zip(pointers, kinds, strict=True)
+    if kernel.valid == kinds[-1].count:
+        return [builder.load(pointer, typ=kind, align=itemsize) for pointer, kind in pairs]
+    *loaded, (pointer, kind) = pairs
+    mask = lane_mask(builder, kind.count, i64(kernel.valid))
+    loaded = [builder.load(pointer, typ=kind, align=itemsize) for pointer, kind in loaded]
+    return [*loaded, masked_load(builder, kind, pointer, mask)]
 
 
 def _rows(builder: Any, kernel: Kernel, left: Any, a_row: Any) -> list[Any]:
@@ -136,10 +149,23 @@ def _rows(builder: Any, kernel: Kernel, left: Any, a_row: Any) -> list[Any]:
     return pointers
 
 
-def _broadcast(builder: Any, vector: Any, pointer: Any) -> Any:
-    value = builder.load(pointer, typ=vector.element, align=element(vector.element))
+def _element(builder: Any, kind: Any, pointer: Any) -> Any:
+    return builder.load(pointer, typ=kind, align=element(kind))
+
+
+def _spread(builder: Any, vector: Any, value: Any) -> Any:
+    """The value in every lane."""
     one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
     return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None))
+
+
+def _whole(builder: Any, vector: Any, lanes: int) -> Any:
+    """The vector with zeros after it, as many lanes as asked for."""
+    if vector.type.count == lanes:
+        return vector
+    zeros = ir.Constant(vector.type, None)
+    order = [min(lane, vector.type.count) for lane in range(lanes)]
+    return builder.shuffle_vector(vector, zeros, ir.Constant(ir.VectorType(ir.IntType(32), lanes), order))
 
 
 def _fused(builder: Any, x: Any, y: Any, total: Any) -> Any:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from adjoint.compiler.llvm import machine
 from adjoint.compiler.matmul.pairs import LANES
 from adjoint.compiler.matmul.product import Product
-from adjoint.compiler.matmul.tiling import GRAIN, SPLIT_ROWS, register_tile, tile_lanes
+from adjoint.compiler.matmul.tiling import GRAIN, SPLIT_ROWS, register_tile, shortest, tile_lanes
 
 __all__ = ["Plan", "planned", "scratch_bytes"]
 
@@ -70,8 +70,14 @@ class Plan(NamedTuple):
 
     @property
     def valid(self) -> int:
-        """Lanes of a tile's last vector that are read: fewer than all where C is narrower than the tile."""
-        return self.lanes - max(0, self.width - self.product.n)
+        """Lanes of a tile's last vector that are read: fewer than all where C is narrower than the tile.
+
+        A panel has room behind them, so nothing need be masked.
+        """
+        valid = self.lanes - max(0, self.width - self.product.n)
+        if not self.packed:
+            return valid
+        return self.lanes if self.product.bfloat16 else shortest(valid)
 
     @property
     def depths(self) -> int:
