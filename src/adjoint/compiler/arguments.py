@@ -7,7 +7,7 @@ every number, and all other leaves by value. Python numbers are numbers whose dt
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 
@@ -46,6 +46,7 @@ class Arguments:
     def __init__(self, args: tuple[Any, ...], settings: Mapping[str, Any], static: Collection[str | int]) -> None:
         self.numbers: list[Any] = []
         self.specimens: list[Any] = self.numbers
+        #: Whether these are arrays and nothing else, in containers or not.
         self.is_plain = not settings and not static and all(type(x) is np.ndarray for x in args)
         #: Whether a result must be a Tensor that gets a gradient for an argument.
         self.is_differentiated = False
@@ -68,6 +69,7 @@ class Arguments:
         whole: Any = (marked, named)
         leaves, self._recipe = optree.tree_flatten(whole, is_leaf=_is_leaf)
         self.signature = (self._recipe, *map(self._sign, leaves))
+        self.is_plain = not settings and not static and all(type(x) is np.ndarray for x in leaves)
 
     def _sign(self, x: Any) -> Hashable:
         """What the signature says of a leaf; it is noted with the numbers or with the rest."""
@@ -129,6 +131,26 @@ class Arguments:
             return f(*args, **settings)
 
         return filled
+
+
+class Packing:
+    """The containers of a call whose leaves were all arrays: what takes the next call's arrays out of the same ones."""
+
+    def __init__(self, args: tuple[Any, ...]) -> None:
+        self._recipe: Any = None
+        if not all(type(x) is np.ndarray for x in args):
+            import optree
+
+            self._recipe = optree.tree_structure(cast("Any", args))
+
+    def taken_out(self, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        """The leaves, whatever they are; None if the containers are other ones."""
+        if self._recipe is None:
+            return args
+        import optree
+
+        leaves, recipe = optree.tree_flatten(cast("Any", args))
+        return tuple(leaves) if recipe == self._recipe else None
 
 
 def _is_leaf(x: Any) -> bool:

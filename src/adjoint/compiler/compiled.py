@@ -18,7 +18,7 @@ from typing import Any, Final, overload
 
 import numpy as np
 
-from adjoint.compiler.arguments import Arguments, Function, examples_of
+from adjoint.compiler.arguments import Arguments, Function, Packing, examples_of
 from adjoint.compiler.buffers import plain_array
 from adjoint.compiler.trace import trace
 from adjoint.compiler.turns import TURNS
@@ -49,7 +49,7 @@ class Compiled:
         self.name: Final[str] = getattr(f, "__name__", type(f).__name__)
         self._static: Final = _static_names(f, static)
         self._variants: Final[dict[Hashable, list[Variant]]] = {}
-        self._latest: Variant | None = None
+        self._latest: tuple[Variant, Packing] | None = None
 
     def __repr__(self) -> str:
         return f"<compiled {self.name}: {len(self.variants)} variants>"
@@ -67,7 +67,9 @@ class Compiled:
         """Run the function."""
         current = _mode()
         if current is None and not settings and self._latest is not None:
-            result = self._latest.quick(args)
+            variant, packing = self._latest
+            arrays = packing.taken_out(args)
+            result = MISSED if arrays is None else variant.quick(arrays)
             if result is not MISSED:
                 return result
         if current is not None and (current.trace is not None or current.transforms):
@@ -80,7 +82,7 @@ class Compiled:
         if run is None:
             return self._f(*args, **settings)
         if given.is_plain:
-            self._latest = variant
+            self._latest = variant, Packing(args)
         return variant.finished(given.numbers, run, record=(current or PLAIN).record)
 
     def epoch(self, order: Any, *arrays: Any) -> Any:
