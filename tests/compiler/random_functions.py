@@ -6,8 +6,7 @@ are known while drawing. A value may be taken by any number of steps.
 
 What a rounding error would turn into something else (comparisons, rounding to integers, places of the largest) is drawn
 of values that have none, and what tells 0 from −0 (a divisor, and what has one in its derivative) of values whose zeros
-have a sign that both engines agree on: a maximum of both may be either. There is no power of 0.5, of which NumPy takes
-the root if the exponent has no axes, with other results for −∞ and −0.
+have a sign that both engines agree on: a maximum of both may be either.
 """
 
 from __future__ import annotations
@@ -266,14 +265,14 @@ class Drawing:
         assert x is not None, "there is an input from the beginning"
         # Not beside a bool: one of NumPy counts as a Python number where it is alone, but not when compiled.
         with_number = self.value(x).dtype.kind != "b" and self.chance(5)
-        y: int | float = self.one_of((2.0, 0.5, -1.5)) if with_number else self.beside(x)
+        y: int | float = self.one_of((2.0, 0.5, -1.0, -1.5)) if with_number else self.beside(x)
         kinds = {self.value(v).dtype.kind for v in (x, y) if type(v) is int}
         names = ["add", "multiply", "maximum", "minimum"]
         if "b" not in kinds:
             names.append("subtract")
             if not isinstance(y, int) or self.known[y].signed:
                 names.append("divide")
-        if y != 0.5 and kinds == {"f"} and all(self.known[v].signed for v in (x, y) if type(v) is int):
+        if kinds == {"f"} and all(self.known[v].signed for v in (x, y) if type(v) is int):
             names.append("power")
         swap = type(y) is float and self.known[x].signed and self.chance(2)
         name = self.one_of(names)

@@ -39,6 +39,14 @@ def kinds(f, *args, rules=EXACT):
         (lambda x: x / 3.0, ["divide"]),
         (lambda x: x / np.inf, ["divide"]),
         (ad.square, ["multiply"]),
+        (lambda x: x**2, ["multiply"]),
+        (lambda x: x**1.0, []),
+        (lambda x: x**0, ["broadcast"]),
+        (lambda x: x**-1, ["divide"]),
+        (lambda x: x**0.5, ["sqrt"]),
+        (lambda x: x ** np.full(9, 0.5), ["pow"]),
+        (lambda x: x**3, ["pow"]),
+        (lambda x: 2.0**x, ["pow"]),
         (lambda x: ad.where(np.array(True), x, ad.exp(x)), []),
         (lambda x: ad.where(x > 0.0, x, x), []),
         (lambda x: ad.reshape(x, (9,)), []),
@@ -59,6 +67,17 @@ def test_rules_that_change_results_must_be_asked_for():
     assert kinds(lambda x: x + 0.0, SPECIAL, rules=FAST) == []
     assert kinds(lambda x: x / 3.0, SPECIAL, rules=FAST) == ["multiply"]
     assert kinds(lambda x: x * 0.0, SPECIAL, rules=FAST) == []
+    assert kinds(lambda x: x**3, SPECIAL, rules=FAST) == ["multiply", "multiply"]
+
+
+@pytest.mark.parametrize("x", [np.arange(-3, 4), np.array(-2.0), -2.5])
+@pytest.mark.parametrize("n", [0, 1, 2, 0.0, 1.0, 2.0, -1.0, 0.5, 3.0])
+def test_powers_of_integers_and_of_single_numbers(x, n):
+    with np.errstate(all="ignore"):
+        program = lower(trace(lambda x: x**n, (x,)))
+        (before,), (after,) = evaluate(program, [x]), evaluate(simplify(program, EXACT), [x])
+    assert np.asarray(after).dtype == np.asarray(before).dtype
+    np.testing.assert_array_equal(after, before)
 
 
 def test_zeros_of_both_signs_are_not_one_number():
@@ -101,6 +120,7 @@ def test_a_training_step_keeps_its_results():
 OPERATIONS = [
     lambda x, c: x + c, lambda x, c: x - c, lambda x, c: c - x, lambda x, c: x * c, lambda x, c: x / c, lambda x, c: -x,
     lambda x, c: ad.square(x), lambda x, c: ad.where(x > c, x, c), lambda x, c: ad.reshape(ad.reshape(x, (3, 3)), (9,)),
+    lambda x, c: x**c,
 ]  # fmt: skip
 CONSTANTS = [0.0, -0.0, 1.0, -1.0, 2.0, 0.25, 3.0, np.inf, np.nan]
 

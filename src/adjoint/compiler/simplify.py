@@ -124,6 +124,29 @@ def square_as_product(builder: Builder, value: Value) -> Value | None:
     return builder.make("multiply", value.inputs * 2, {}, value.abstract) if value.kind == "square" else None
 
 
+def known_power(builder: Builder, value: Value) -> Value | None:
+    """x⁰, x¹, x², x⁻¹ and √x: these are what NumPy computes for such exponents, too.
+
+    As there, x^½ is the root only if the exponent is one number: it is −0 at −0 and NaN at −∞, where an array of
+    exponents, and Python with its own numbers, give 0 and ∞.
+    """
+    if value.kind != "pow" or value.inputs[0].abstract != value.abstract:
+        return None
+    x, exponent = value.inputs
+    n, one = number(exponent), builder.constant(1.0 if value.abstract.weak else np.ones((), value.dtype))
+    is_root = exponent.kind == "constant" and exponent.shape == () and not value.abstract.weak
+    ways: dict[float | None, Any] = {
+        0.0: ("broadcast", (one,), {"shape": value.shape}),
+        2.0: ("multiply", (x, x), {}),
+        -1.0: ("divide", (one, x), {}) if value.dtype.kind == "f" else None,
+        0.5: ("sqrt", (x,), {}) if is_root else None,
+    }
+    if n == 1.0:
+        return x
+    kind, operands, params = ways.get(n) or (None, (), {})
+    return builder.make(kind, operands, params, value.abstract) if kind else None
+
+
 def decided_choice(builder: Builder, value: Value) -> Value | None:
     """A choice whose condition is known, or whose two sides are one value."""
     if value.kind != "where":
@@ -164,6 +187,7 @@ EXACT: Final[tuple[Rule, ...]] = (
     minus_one,
     power_of_two,
     square_as_product,
+    known_power,
     decided_choice,
     nothing_moved,
     moved_twice,
@@ -194,7 +218,16 @@ def reciprocal_product(builder: Builder, value: Value) -> Value | None:
     return _times(builder, value, 1.0 / n) if n is not None and n != 0.0 and math.isfinite(n) else None
 
 
-FAST: Final[tuple[Rule, ...]] = (*EXACT, zero_operand, reciprocal_product)
+def cube(builder: Builder, value: Value) -> Value | None:
+    """x³: x · x · x, rounded twice; a power takes ten times as long."""
+    if value.kind != "pow" or value.inputs[0].abstract != value.abstract or number(value.inputs[1]) != 3.0:
+        return None
+    x = value.inputs[0]
+    square = builder.make("multiply", (x, x), {}, value.abstract)
+    return builder.make("multiply", (square, x), {}, value.abstract)
+
+
+FAST: Final[tuple[Rule, ...]] = (*EXACT, zero_operand, reciprocal_product, cube)
 
 
 # --- narrower products ------------------------------------------------------------------------------------------------
